@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SJ_CACHE_ENTRY_H
+#define SJ_CACHE_ENTRY_H
+/*
+ * An entry: what one URL path answers.  Immutable once published, counted references.
+ *
+ * Header fields are prepared when the entry is made; a response is put together by copying
+ * three pieces: what all responses share (made by http/), `fields` of the entry, and `fields`
+ * of the representation.  Each piece is whole lines, each with its CRLF.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+#include "cache/file.h"
+#include "core/text.h"
+
+enum sj_coding { SJ_IDENTITY, SJ_GZIP, SJ_BR, SJ_ZSTD, SJ_CODINGS };
+
+/* "identity", "gzip", "br", "zstd"; and the file name endings "", ".gz", ".br", ".zst". */
+extern const struct sj_text sj_coding_names[SJ_CODINGS];
+extern const struct sj_text sj_coding_endings[SJ_CODINGS];
+
+enum sj_entry_kind { SJ_ENTRY_FILE, SJ_ENTRY_REDIRECT };
+
+struct sj_representation {
+    struct sj_file *file;  /* NULL: this coding does not exist */
+    struct sj_text etag;   /* with its quotes; strong; differs between representations */
+    struct sj_text fields; /* ETag, and Content-Encoding unless identity */
+    const char *source;    /* path below the root, NUL-terminated */
+};
+
+struct sj_entry {
+    struct sj_text path; /* decoded URL path, from "/": the key; first, see cache/generation.c */
+    uint64_t references;
+    enum sj_entry_kind kind;
+    bool is_immutable;   /* its name carries a hash of its content */
+    bool has_origin;     /* `fields` has Access-Control-Allow-Origin: send no other */
+    time_t modified;     /* of the identity representation; 0: unknown, no Last-Modified */
+    struct sj_text type; /* "text/css; charset=utf-8" */
+    struct sj_text
+        fields; /* Cache-Control, Last-Modified, Vary, --headers' own; not Content-Type */
+    struct sj_text location; /* REDIRECT: percent-encoded relative reference, without query */
+    struct sj_root *root;
+    struct sj_representation representations[SJ_CODINGS];
+};
+
+/* Any thread.  A response that is not finished within the epoch section in which it found its entry
+ * (cache/index.h) holds a reference until its last octet has gone to the kernel: a slow client
+ * keeps alive that entry, not a generation. */
+void sj_entry_acquire(struct sj_entry *entry);
+void sj_entry_release(struct sj_entry *entry);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "core/pr.h"
+
+/* With RESOLVE_BENEATH a rename that runs beside the call can make it say -EAGAIN. */
+#define RESOLVE_TRIES 16
+
+static int64_t nanoseconds(const struct timespec *time)
+{
+    return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
+}
+
+void sj_identity_of(const struct stat *status, struct sj_identity *identity)
+{
+    *identity = (struct sj_identity){.device = status->st_dev,
+                                     .inode = status->st_ino,
+                                     .size = (uint64_t)status->st_size,
+                                     .modified_ns = nanoseconds(&status->st_mtim),
+                                     .changed_ns = nanoseconds(&status->st_ctim)};
+}
+
+bool sj_identity_equals(const struct sj_identity *a, const struct sj_identity *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->modified_ns == b->modified_ns && a->changed_ns == b->changed_ns;
+}
+
+/* Copies both texts behind the struct, so that a root is one block. */
+static struct sj_root *allocate_root(const struct sj_root_spec *spec)
+{
+    size_t prefix_size = strlen(spec->prefix) + 1;
+    size_t path_size = strlen(spec->path) + 1;
+    struct sj_root *root = malloc(sizeof(*root) + prefix_size + path_size);
+    if (root == NULL)
+        return NULL;
+    *root = (struct sj_root){.references = 1, .follows_symlinks = spec->follows_symlinks};
+    root->prefix = memcpy((char *)(root + 1), spec->prefix, prefix_size);
+    root->path = memcpy(root->prefix + prefix_size, spec->path, path_size);
+    return root;
+}
+
+int sj_root_new(const struct sj_root_spec *spec, struct sj_root **root)
+{
+    struct stat status;
+    int descriptor = open(spec->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0)
+        return -errno;
+    int error = fstat(descriptor, &status) < 0 ? -errno : 0;
+    struct sj_root *made = error == 0 ? allocate_root(spec) : NULL;
+    if (made == NULL) {
+        close(descriptor);
+        return error == 0 ? -ENOMEM : error;
+    }
+    made->descriptor = descriptor;
+    made->device = status.st_dev;
+    made->inode = status.st_ino;
+    *root = made;
+    return 0;
+}
+
+/* References: the increment orders nothing (whoever acquires holds one already).  The decrements
+ * of all others come before the one that reaches zero, and so do their uses: the release fence
+ * pairs with the acquire fence of the last. */
+static bool drop_reference(uint64_t *references)
+{
+    ck_pr_fence_release();
+    if (ck_pr_faa_64(references, (uint64_t)-1) != 1)
+        return false;
+    ck_pr_fence_acquire();
+    return true;
+}
+
+void sj_root_acquire(struct sj_root *root)
+{
+    ck_pr_inc_64(&root->references);
+}
+
+void sj_root_release(struct sj_root *root)
+{
+    if (root == NULL || !drop_reference(&root->references))
+        return;
+    close(root->descriptor);
+    free(root);
+}
+
+int sj_root_resolve(const struct sj_root *root, const char *path, int flags)
+{
+    struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
+                           .resolve = RESOLVE_NO_MAGICLINKS};
+    if (!root->follows_symlinks)
+        how.resolve |= RESOLVE_BENEATH;
+    long descriptor = -1;
+    for (int tries = 0; descriptor < 0 && tries < RESOLVE_TRIES; tries++) {
+        descriptor = syscall(SYS_openat2, root->descriptor, path, &how, sizeof(how));
+        if (descriptor < 0 && errno != EAGAIN && errno != EINTR)
+            return -errno;
+    }
+    return descriptor < 0 ? -EAGAIN : (int)descriptor;
+}
+
+int sj_root_open(const struct sj_root *root, const char *path, struct sj_identity *identity)
+{
+    struct stat status;
+    int descriptor = sj_root_resolve(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (descriptor < 0)
+        return descriptor;
+    int error = fstat(descriptor, &status) < 0 ? -errno : 0;
+    if (error == 0 && !S_ISREG(status.st_mode))
+        error = -EINVAL;
+    if (error != 0) {
+        close(descriptor);
+        return error;
+    }
+    sj_identity_of(&status, identity);
+    return descriptor;
+}
+
+void sj_file_acquire(struct sj_file *file)
+{
+    ck_pr_inc_64(&file->references);
+}
+
+void sj_file_release(struct sj_file *file)
+{
+    if (file != NULL && drop_reference(&file->references))
+        free(file);
+}

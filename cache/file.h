@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SJ_CACHE_FILE_H
+#define SJ_CACHE_FILE_H
+/*
+ * Files below a root: how they are opened, what tells that they have not changed, and what the
+ * index keeps of their content.
+ *
+ * Roots and files are counted references: acquire and release from any thread; everything
+ * else in them never changes once they are shared.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include "core/text.h"
+
+/* One state of one file. */
+struct sj_identity {
+    uint64_t device;
+    uint64_t inode;
+    uint64_t size; /* bytes */
+    int64_t modified_ns;
+    int64_t changed_ns;
+};
+
+void sj_identity_of(const struct stat *status, struct sj_identity *identity);
+bool sj_identity_equals(const struct sj_identity *a, const struct sj_identity *b);
+
+/* A directory that is served, opened once for each build, so that a switch of a symbolic link
+ * in its path is one consistent change. */
+struct sj_root {
+    uint64_t references;
+    int descriptor;        /* of the directory */
+    bool follows_symlinks; /* out of the root, too */
+    uint64_t device;
+    uint64_t inode;
+    char *prefix; /* of URL paths: "/" or "/a/b/" */
+    char *path;   /* as configured, for messages */
+};
+
+/* What a root is made of; both texts are copied. */
+struct sj_root_spec {
+    const char *prefix; /* "/" or "/a/b/" */
+    const char *path;
+    bool follows_symlinks;
+};
+
+/* Opens a directory that can be read: 0 and `*root`, with one reference; or -errno. */
+int sj_root_new(const struct sj_root_spec *spec, struct sj_root **root);
+
+void sj_root_acquire(struct sj_root *root);
+void sj_root_release(struct sj_root *root);
+
+/* openat2 below `root` with RESOLVE_NO_MAGICLINKS, and RESOLVE_BENEATH unless the root follows
+ * symlinks; O_CLOEXEC is added to `flags`.  The descriptor, of whatever the path names, or
+ * -errno: -EXDEV when it leaves the root (an absolute link always does). */
+int sj_root_resolve(const struct sj_root *root, const char *path, int flags);
+
+/* Opens a regular file for reading below `root` by its relative path, as sj_root_resolve does, with
+ * O_NONBLOCK and O_NOCTTY; then fstat.  The descriptor, and `*identity`; or -errno: -EXDEV when the
+ * path leaves the root, -ELOOP, -ENOENT, -EACCES, -EMFILE..., -EINVAL for anything but a regular
+ * file. */
+int sj_root_open(const struct sj_root *root, const char *path, struct sj_identity *identity);
+
+/* What a pre-compressed file expands to; found when it is read as a variant of another. */
+enum sj_expansion_outcome {
+    SJ_NOT_EXPANDED,
+    SJ_EXPANDED,          /* to `size` bytes with this digest */
+    SJ_EXPANDS_TOO_LARGE, /* to more than `size` bytes: not gone into */
+    SJ_EXPANDS_NOT        /* not of this coding, damaged, cut off or with something after it */
+};
+
+struct sj_expansion {
+    uint64_t size;
+    uint8_t digest[16];
+    uint8_t coding;  /* enum sj_coding */
+    uint8_t outcome; /* enum sj_expansion_outcome */
+};
+
+/* The content of one file: its digest, and its bytes when they are held in memory. */
+struct sj_file {
+    struct sj_identity identity; /* first: the key of the index's set of files */
+    uint64_t references;
+    uint8_t digest[16]; /* XXH3-128 of the content, canonical (big-endian) form */
+    const char *bytes;  /* identity.size of them; NULL: not held, sent with sendfile */
+    bool is_racy; /* changed so shortly before it was read that one more change may not show */
+    struct sj_expansion expansion;
+};
+
+void sj_file_acquire(struct sj_file *file);
+void sj_file_release(struct sj_file *file);
+
+#endif

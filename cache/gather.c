@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/gather.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cache/sidecar.h"
+
+/* Room for all there can be, so that pointers into the arrays stay good. */
+static int allocate(struct sj_gathered *gathered, const struct sj_scan *scans, size_t n_scans)
+{
+    size_t n_files = 0;
+    size_t n_directories = 0;
+    for (size_t i = 0; i < n_scans; i++) {
+        const struct sj_scan_directory *at = scans[i].top;
+        for (; at != NULL; at = sj_scan_next(at)) {
+            n_files += at->n_files;
+            n_directories++;
+        }
+    }
+    gathered->wants = calloc(n_files + 1, sizeof(*gathered->wants));
+    gathered->reads = calloc(n_files + 1, sizeof(*gathered->reads));
+    gathered->jobs = calloc(n_files + 2 * n_directories + 1, sizeof(*gathered->jobs));
+    if (gathered->wants == NULL || gathered->reads == NULL || gathered->jobs == NULL)
+        return -ENOMEM;
+    return sj_identity_set_init(&gathered->set, n_files);
+}
+
+/* The want for that file; NULL: no memory. */
+static struct sj_want *want(struct sj_gathered *gathered, const struct sj_scan_directory *directory,
+                            struct sj_scan_file *file)
+{
+    void *previous;
+    if (file->want != NULL)
+        return file->want;
+    file->want = sj_set_find(&gathered->set, &file->identity);
+    if (file->want != NULL)
+        return file->want;
+    struct sj_want *made = &gathered->wants[gathered->n_wants];
+    *made = (struct sj_want){.identity = file->identity, .directory = directory, .at = file};
+    if (sj_set_put(&gathered->set, made, &previous) != 0)
+        return NULL;
+    gathered->n_wants++;
+    file->want = made;
+    return made;
+}
+
+static int want_sidecar(struct sj_gathered *gathered, const struct sj_scan_directory *directory,
+                        const struct sj_scan_file *file, enum sj_coding coding)
+{
+    struct sj_scan_file *sidecar = &directory->files[file->sidecars[coding] - 1];
+    if (!sj_sidecar_is_fresh(&sidecar->identity, &file->identity)) {
+        const char *const path[3] = {directory->scan->root->path, directory->path,
+                                     sj_scan_name(directory, sidecar)};
+        return sj_fault_push(&gathered->faults, path, "older than its file");
+    }
+    struct sj_want *wanted = want(gathered, directory, sidecar);
+    if (wanted == NULL)
+        return -ENOMEM;
+    if (wanted->coding == SJ_IDENTITY)
+        wanted->coding = coding;
+    if (wanted->expansion_limit < file->identity.size)
+        wanted->expansion_limit = file->identity.size;
+    return 0;
+}
+
+static void add_job(struct sj_gathered *gathered, const struct sj_scan_directory *directory,
+                    const struct sj_scan_file *file, enum sj_recipe_kind kind)
+{
+    gathered->jobs[gathered->n_jobs++] =
+        (struct sj_job){.directory = directory, .file = file, .kind = kind};
+}
+
+static int gather_file(struct sj_gathered *gathered, const struct sj_scan_directory *directory,
+                       struct sj_scan_file *file, const struct sj_settings *settings)
+{
+    const char *index_file = settings->index_file;
+    int error = want(gathered, directory, file) == NULL ? -ENOMEM : 0;
+    for (int i = SJ_GZIP; error == 0 && i < SJ_CODINGS; i++)
+        if (file->sidecars[i] != 0)
+            error = want_sidecar(gathered, directory, file, i);
+    if (index_file != NULL && strcmp(sj_scan_name(directory, file), index_file) == 0) {
+        bool is_site =
+            directory->path_length == 0 && strcmp(directory->scan->root->prefix, "/") == 0;
+        if (!is_site)
+            add_job(gathered, directory, file, SJ_RECIPE_TO_DIRECTORY);
+        add_job(gathered, directory, file, SJ_RECIPE_TO_PAGE);
+    }
+    add_job(gathered, directory, file, SJ_RECIPE_FILE);
+    return error;
+}
+
+static int gather_scan(struct sj_gathered *gathered, const struct sj_scan *scan,
+                       const struct sj_settings *settings)
+{
+    const struct sj_scan_directory *at = scan->top;
+    for (; at != NULL; at = sj_scan_next(at))
+        for (size_t i = 0; i < at->n_files; i++)
+            if (!at->files[i].is_sidecar && gather_file(gathered, at, &at->files[i], settings) != 0)
+                return -ENOMEM;
+    return 0;
+}
+
+/* May what was read before stand for it? */
+static bool is_reusable(const struct sj_want *want, const struct sj_file *file)
+{
+    return file != NULL && !file->is_racy &&
+           (want->coding == SJ_IDENTITY ||
+            sj_expansion_is_known(&file->expansion, want->coding, want->expansion_limit));
+}
+
+/* Returns the bytes that the files taken over hold in memory. */
+static uint64_t take_over(struct sj_gathered *gathered, const struct sj_generation *before)
+{
+    uint64_t n_held = 0;
+    for (size_t i = 0; i < gathered->n_wants; i++) {
+        struct sj_want *want = &gathered->wants[i];
+        struct sj_file *file = sj_generation_file(before, &want->identity);
+        if (!is_reusable(want, file)) {
+            gathered->reads[gathered->n_reads++] = want;
+            continue;
+        }
+        sj_file_acquire(file);
+        want->file = file;
+        if (file->bytes != NULL)
+            n_held += file->identity.size;
+    }
+    return n_held;
+}
+
+static int compare_sizes(const void *a, const void *b)
+{
+    uint64_t x = (*(struct sj_want *const *)a)->identity.size;
+    uint64_t y = (*(struct sj_want *const *)b)->identity.size;
+    return (x > y) - (x < y);
+}
+
+/* The smallest first, as far as the memory goes.  Sorts a copy: files are read in the order in
+ * which they lie in their directories. */
+static int choose_held(struct sj_gathered *gathered, const struct sj_settings *settings,
+                       uint64_t n_held)
+{
+    uint64_t left = settings->memory_limit > n_held ? settings->memory_limit - n_held : 0;
+    size_t n = gathered->n_reads;
+    struct sj_want **sorted = calloc(n + 1, sizeof(struct sj_want *));
+    if (sorted == NULL)
+        return -ENOMEM;
+    memcpy(sorted, gathered->reads, n * sizeof(struct sj_want *));
+    qsort(sorted, n, sizeof(struct sj_want *), compare_sizes);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t size = sorted[i]->identity.size;
+        if (size > left || size > settings->memory_file_limit)
+            break;
+        sorted[i]->hold_limit = size;
+        left -= size;
+    }
+    free(sorted);
+    return 0;
+}
+
+int sj_gather(struct sj_gathered *gathered, const struct sj_scan *scans, size_t n_scans,
+              const struct sj_settings *settings, const struct sj_generation *before)
+{
+    int error = allocate(gathered, scans, n_scans);
+    for (size_t i = 0; error == 0 && i < n_scans; i++)
+        error = gather_scan(gathered, &scans[i], settings);
+    if (error == 0)
+        error = choose_held(gathered, settings, take_over(gathered, before));
+    return error;
+}
+
+void sj_gathered_fini(struct sj_gathered *gathered)
+{
+    for (size_t i = 0; i < gathered->n_wants; i++)
+        sj_file_release(gathered->wants[i].file);
+    for (size_t i = 0; i < gathered->n_jobs; i++)
+        sj_entry_release(gathered->jobs[i].entry);
+    sj_faults_free(gathered->faults);
+    sj_set_fini(&gathered->set);
+    free(gathered->wants);
+    free(gathered->reads);
+    free(gathered->jobs);
+}

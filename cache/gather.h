@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SJ_CACHE_GATHER_H
+#define SJ_CACHE_GATHER_H
+/*
+ * Between the scan and the reading: which files are wanted and which URLs there will be; what the
+ * generation before has read already; which bodies are held in memory.  One thread; memory only.
+ */
+#include "cache/generation_make.h"
+#include "cache/recipe.h"
+#include "cache/scan.h"
+
+/* One file, under whatever names it was found. */
+struct sj_want {
+    struct sj_identity identity; /* first: the key.  As the scan saw it */
+    const struct sj_scan_directory *directory;
+    const struct sj_scan_file *at;
+    struct sj_file *file; /* one reference; NULL: to be read, or `error` says why not */
+    int error;
+    enum sj_coding coding; /* of what it is a variant, or identity */
+    uint64_t expansion_limit;
+    uint64_t hold_limit;
+};
+
+/* One URL. */
+struct sj_job {
+    const struct sj_scan_directory *directory;
+    const struct sj_scan_file *file; /* redirects: that of the page */
+    enum sj_recipe_kind kind;
+    struct sj_entry *entry; /* made, one reference */
+};
+
+struct sj_gathered {
+    struct sj_want *wants;
+    size_t n_wants;
+    struct sj_want **reads; /* of the wants, those to be read */
+    size_t n_reads;
+    struct sj_job *jobs; /* in the order of the roots */
+    size_t n_jobs;
+    struct sj_fault *faults;
+    ck_hs_t set; /* of the wants */
+};
+
+/* Zeroed before.  0 or -ENOMEM; to be ended with fini in either case. */
+int sj_gather(struct sj_gathered *gathered, const struct sj_scan *scans, size_t n_scans,
+              const struct sj_settings *settings, const struct sj_generation *before);
+
+void sj_gathered_fini(struct sj_gathered *gathered);
+
+#endif

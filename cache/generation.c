@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/generation.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cache/generation_make.h"
+#include "core/log.h"
+
+struct sj_generation *sj_generation_new(size_t n_roots, size_t n_entries, size_t n_files)
+{
+    struct sj_generation *made = calloc(1, sizeof(*made));
+    if (made == NULL)
+        return NULL;
+    made->roots = calloc(n_roots + 1, sizeof(struct sj_root *));
+    made->n_roots = made->roots == NULL ? 0 : n_roots;
+    if (made->roots == NULL || sj_text_set_init(&made->entries, n_entries) != 0 ||
+        sj_identity_set_init(&made->files, n_files) != 0 ||
+        sj_text_set_init(&made->faults, 0) != 0) {
+        sj_generation_free(made);
+        return NULL;
+    }
+    return made;
+}
+
+/* The next object of a set; NULL after the last. */
+static void *next(const ck_hs_t *set, ck_hs_iterator_t *iterator)
+{
+    void *object = NULL;
+    return set->map != NULL && ck_hs_next((ck_hs_t *)set, iterator, &object) ? object : NULL;
+}
+
+void sj_generation_free(struct sj_generation *generation)
+{
+    ck_hs_iterator_t entries = CK_HS_ITERATOR_INITIALIZER;
+    ck_hs_iterator_t files = CK_HS_ITERATOR_INITIALIZER;
+    struct sj_entry *entry;
+    struct sj_file *file;
+    if (generation == NULL)
+        return;
+    while ((entry = next(&generation->entries, &entries)) != NULL)
+        sj_entry_release(entry);
+    while ((file = next(&generation->files, &files)) != NULL)
+        sj_file_release(file);
+    for (size_t i = 0; i < generation->n_roots; i++)
+        sj_root_release(generation->roots[i]);
+    sj_set_fini(&generation->entries);
+    sj_set_fini(&generation->files);
+    sj_set_fini(&generation->faults);
+    sj_faults_free(generation->fault_list);
+    sj_rules_release(generation->rules);
+    free(generation->roots);
+    free(generation);
+}
+
+int sj_generation_put_entry(struct sj_generation *generation, struct sj_entry *entry)
+{
+    void *previous;
+    if (sj_set_put(&generation->entries, entry, &previous) != 0)
+        return -ENOMEM;
+    sj_entry_release(previous);
+    return 0;
+}
+
+int sj_generation_put_file(struct sj_generation *generation, struct sj_file *file)
+{
+    void *previous;
+    if (sj_set_put(&generation->files, file, &previous) != 0)
+        return -ENOMEM;
+    sj_file_release(previous);
+    return 0;
+}
+
+int sj_generation_put_faults(struct sj_generation *generation, struct sj_fault *list)
+{
+    void *previous;
+    for (struct sj_fault *fault = list; fault != NULL; fault = fault->next)
+        if (sj_set_put(&generation->faults, fault, &previous) != 0)
+            return -ENOMEM;
+    for (; list != NULL; generation->summary.n_faults++) {
+        struct sj_fault *rest = list->next;
+        list->next = generation->fault_list;
+        generation->fault_list = list;
+        list = rest;
+    }
+    return 0;
+}
+
+static bool same_file(const struct sj_file *a, const struct sj_file *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    return memcmp(a->digest, b->digest, sizeof(a->digest)) == 0;
+}
+
+/* Would a client notice? */
+static bool is_same_answer(const struct sj_entry *a, const struct sj_entry *b)
+{
+    bool is_same = sj_text_equals(a->fields, b->fields) && sj_text_equals(a->type, b->type);
+    for (int i = 0; is_same && i < SJ_CODINGS; i++)
+        is_same = same_file(a->representations[i].file, b->representations[i].file);
+    return is_same;
+}
+
+static void count_entry(struct sj_generation_summary *summary, const struct sj_entry *entry,
+                        const struct sj_entry *before)
+{
+    summary->n_urls++;
+    summary->n_bytes += entry->representations[SJ_IDENTITY].file->identity.size;
+    if (before == NULL || before->kind != SJ_ENTRY_FILE)
+        summary->n_added++;
+    else if (before == entry || is_same_answer(before, entry))
+        summary->n_unchanged++;
+    else
+        summary->n_changed++;
+}
+
+void sj_generation_sum_up(struct sj_generation *generation, const struct sj_generation *before)
+{
+    struct sj_generation_summary *summary = &generation->summary;
+    ck_hs_iterator_t entries = CK_HS_ITERATOR_INITIALIZER;
+    ck_hs_iterator_t files = CK_HS_ITERATOR_INITIALIZER;
+    const struct sj_entry *entry;
+    const struct sj_file *file;
+    while ((entry = next(&generation->entries, &entries)) != NULL)
+        if (entry->kind == SJ_ENTRY_FILE)
+            count_entry(summary, entry, sj_set_find(&before->entries, &entry->path));
+    while ((file = next(&generation->files, &files)) != NULL)
+        if (file->bytes != NULL)
+            summary->n_held_bytes += file->identity.size;
+    summary->n_removed = before->summary.n_urls - summary->n_changed - summary->n_unchanged;
+    summary->number = before->summary.number + 1;
+}
+
+struct sj_file *sj_generation_file(const struct sj_generation *generation,
+                                   const struct sj_identity *identity)
+{
+    return sj_set_find(&generation->files, identity);
+}
+
+const struct sj_entry *sj_generation_find(const struct sj_generation *generation, const char *path,
+                                          size_t length)
+{
+    struct sj_text key = {path, length};
+    return sj_set_find(&generation->entries, &key);
+}
+
+const struct sj_generation_summary *sj_generation_summary(const struct sj_generation *generation)
+{
+    return &generation->summary;
+}
+
+const struct sj_entry *sj_generation_not_found(const struct sj_generation *generation)
+{
+    return generation->not_found;
+}
+
+const struct sj_entry *sj_generation_fallback(const struct sj_generation *generation)
+{
+    return generation->fallback;
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+    const struct sj_text *x = *(const struct sj_text *const *)a;
+    const struct sj_text *y = *(const struct sj_text *const *)b;
+    size_t least = x->length < y->length ? x->length : y->length;
+    int order = memcmp(x->at, y->at, least);
+    return order != 0 ? order : (x->length > y->length) - (x->length < y->length);
+}
+
+/* The set's objects sorted by the text that is their key; `*n` of them.  NULL: no memory. */
+static const struct sj_text **sorted(const ck_hs_t *set, size_t *n)
+{
+    ck_hs_iterator_t iterator = CK_HS_ITERATOR_INITIALIZER;
+    const struct sj_text **items = calloc(ck_hs_count((ck_hs_t *)set) + 1, sizeof(*items));
+    if (items == NULL)
+        return NULL;
+    for (*n = 0; (items[*n] = next(set, &iterator)) != NULL; ++*n)
+        ;
+    qsort(items, *n, sizeof(*items), compare_paths);
+    return items;
+}
+
+static void print_text(struct sj_text text, FILE *to)
+{
+    char escaped[512];
+    for (size_t at = 0; at < text.length; at += 128) {
+        size_t piece = text.length - at < 128 ? text.length - at : 128;
+        fwrite(escaped, 1, sj_log_escape(escaped, sizeof(escaped), text.at + at, piece), to);
+    }
+}
+
+static void print_codings(const struct sj_entry *entry, FILE *to)
+{
+    const char *comma = "";
+    for (int i = 0; i < SJ_CODINGS; i++) {
+        if (entry->representations[i].file == NULL)
+            continue;
+        fprintf(to, "%s%.*s", comma, (int)sj_coding_names[i].length, sj_coding_names[i].at);
+        comma = ",";
+    }
+}
+
+static void print_entry(const struct sj_entry *entry, FILE *to)
+{
+    const struct sj_representation *identity = &entry->representations[SJ_IDENTITY];
+    print_text(entry->path, to);
+    if (entry->kind == SJ_ENTRY_REDIRECT) {
+        fprintf(to, "  -  -  -  -  redirect %.*s\n", (int)entry->location.length,
+                entry->location.at);
+        return;
+    }
+    fprintf(to, "  %llu  %.*s  %.*s  ", (unsigned long long)identity->file->identity.size,
+            (int)entry->type.length, entry->type.at, (int)identity->etag.length, identity->etag.at);
+    print_codings(entry, to);
+    fprintf(to, "  %s%s\n", identity->file->bytes != NULL ? "memory" : "sendfile",
+            entry->is_immutable ? " immutable" : "");
+}
+
+static void print_totals(const struct sj_generation_summary *summary, FILE *to)
+{
+    fprintf(to, "%llu files, %llu bytes, %llu bytes held in memory, %llu faults\n",
+            (unsigned long long)summary->n_urls, (unsigned long long)summary->n_bytes,
+            (unsigned long long)summary->n_held_bytes, (unsigned long long)summary->n_faults);
+}
+
+int sj_generation_print(const struct sj_generation *generation, FILE *to)
+{
+    size_t n_entries = 0;
+    size_t n_faults = 0;
+    const struct sj_text **entries = sorted(&generation->entries, &n_entries);
+    const struct sj_text **faults = sorted(&generation->faults, &n_faults);
+    int error = entries == NULL || faults == NULL ? -ENOMEM : 0;
+    for (size_t i = 0; error == 0 && i < n_entries; i++)
+        print_entry((const struct sj_entry *)entries[i], to);
+    if (error == 0)
+        print_totals(&generation->summary, to);
+    for (size_t i = 0; error == 0 && i < n_faults; i++) {
+        const struct sj_fault *fault = (const struct sj_fault *)faults[i];
+        fputs("fault: ", to);
+        print_text(fault->path, to);
+        fprintf(to, ": %s\n", fault->reason);
+    }
+    free(entries);
+    free(faults);
+    return error;
+}

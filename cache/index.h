@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SJ_CACHE_INDEX_H
+#define SJ_CACHE_INDEX_H
+/*
+ * The index: the current generation, and its exchange while it is being read (RCU).
+ *
+ *   build new, exchange one pointer, wait for the readers, free the old
+ *
+ * A build runs as a heavy task with subtasks on the scheduler's workers.  It reuses by reference
+ * every entry whose files have not changed (nothing of them is read again).  It is a transaction:
+ * when it fails, the current generation goes on serving.  At most one build runs; requests that
+ * arrive meanwhile fold into one more.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include "cache/generation.h"
+#include "core/epoch.h"
+#include "core/log.h"
+#include "core/sched.h"
+
+struct sj_index;
+struct event_base;
+
+struct sj_index_config {
+    const char *const
+        *roots; /* "[PREFIX=]DIR", see cache/settings.h; on the same URL the last one wins */
+    size_t n_roots;
+    const char *const *types; /* ".EXT=TYPE" */
+    size_t n_types;
+    const char *index_file;     /* "index.html"; NULL: off */
+    const char *immutable;      /* extended regular expression on URL paths; NULL: built-in names */
+    const char *fallback;       /* --spa: URL path of the file, or NULL */
+    const char *headers;        /* --headers: a file in _headers form, or NULL */
+    uint64_t max_age_s;         /* Cache-Control; UINT64_MAX: no such field */
+    uint64_t memory_limit;      /* bytes of bodies held in one generation */
+    uint64_t memory_file_limit; /* larger files always go by sendfile */
+    bool serves_dotfiles;
+    bool follows_symlinks;
+    bool watches; /* inotify */
+};
+
+/* What a finished build says.  `error` 0: published, and `summary` is its own; else -errno,
+ * `text` says which root or option and why, and the generation of `summary` serves on. */
+struct sj_index_result {
+    int error;
+    char text[512];
+    struct sj_generation_summary summary;
+};
+
+/* Called on the controlling thread's event base. */
+typedef void sj_index_done(void *argument, const struct sj_index_result *result);
+
+/* Checks the configuration and opens each root.  0 and `*index` (with an empty generation 0), or
+ * -errno and one line in `error`.  `base` is the controlling thread's event base: watching and
+ * completion run on it.  `log` and `sched` outlive the index. */
+int sj_index_new(const struct sj_index_config *config, struct sj_sched *sched, struct sj_log *log,
+                 struct event_base *base, struct sj_index **index, char *error, size_t error_size);
+
+/* After sj_sched_stop; no reader is left.  References that responses hold must be gone. */
+void sj_index_free(struct sj_index *index);
+
+/* The controlling thread: asks for a build; `done` is called for each one that ends, whoever asked.
+ */
+void sj_index_set_done(struct sj_index *index, sj_index_done *done, void *argument);
+void sj_index_reload(struct sj_index *index);
+
+/* Any thread: the same, from a loop that met a file that is no longer as indexed.  Folds. */
+void sj_index_suggest_reload(struct sj_index *index);
+
+/* Any registered thread.  Between the two: the current generation and all of its entries. */
+const struct sj_generation *sj_index_begin(struct sj_index *index);
+void sj_index_end(struct sj_index *index);
+
+/* The controlling thread.  Prints what the current generation holds: one line a URL, then totals.
+ */
+void sj_index_print(struct sj_index *index, FILE *to);
+
+#endif

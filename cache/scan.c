@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/scan.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "cache/watch.h"
+#include "core/pr.h"
+
+/* The first error stays.  The walk reads it without order, only to end early; the join orders the
+ * last look. */
+static void fail(struct sj_scan *scan, int error)
+{
+    ck_pr_cas_int(&scan->error, 0, error);
+}
+
+static void add_fault(struct sj_scan_directory *directory, const char *name, const char *reason)
+{
+    const char *const path[3] = {directory->scan->root->path, directory->path, name};
+    if (sj_fault_push(&directory->faults, path, reason) != 0)
+        fail(directory->scan, -ENOMEM);
+}
+
+static void add_error(struct sj_scan_directory *directory, const char *name, int error)
+{
+    if (error == -ENOMEM || error == -EMFILE || error == -ENFILE)
+        fail(directory->scan, error);
+    else
+        add_fault(directory, name, sj_fault_reason(error));
+}
+
+static int append_name(struct sj_scan_directory *directory, const char *name, size_t size)
+{
+    if (directory->names_room - directory->names_length < size) {
+        size_t room = 2 * directory->names_room + size + 64;
+        char *larger = realloc(directory->names, room);
+        if (larger == NULL)
+            return -ENOMEM;
+        directory->names = larger;
+        directory->names_room = room;
+    }
+    memcpy(directory->names + directory->names_length, name, size);
+    directory->names_length += size;
+    return 0;
+}
+
+/* The array doubles at each power of two. */
+static int append_file(struct sj_scan_directory *directory, const char *name,
+                       const struct stat *status)
+{
+    size_t n = directory->n_files;
+    size_t offset = directory->names_length;
+    if ((n & (n - 1)) == 0) {
+        struct sj_scan_file *larger =
+            reallocarray(directory->files, n == 0 ? 1 : 2 * n, sizeof(*larger));
+        if (larger == NULL)
+            return -ENOMEM;
+        directory->files = larger;
+    }
+    if (append_name(directory, name, strlen(name) + 1) != 0)
+        return -ENOMEM;
+    directory->files[n] = (struct sj_scan_file){.name = offset};
+    sj_identity_of(status, &directory->files[n].identity);
+    directory->n_files++;
+    return 0;
+}
+
+static void run(struct sj_task *task);
+
+enum reach { BY_NAME, BY_LINK };
+
+static struct sj_scan_directory *new_directory(struct sj_scan *scan,
+                                               struct sj_scan_directory *parent, const char *name)
+{
+    size_t before = parent == NULL ? 0 : parent->path_length;
+    size_t length = strlen(name);
+    struct sj_scan_directory *made = malloc(sizeof(*made) + before + length + 2);
+    if (made == NULL)
+        return NULL;
+    *made = (struct sj_scan_directory){.task = {.run = run}, .scan = scan, .parent = parent};
+    if (parent != NULL) {
+        made->next = parent->children;
+        parent->children = made;
+        memcpy(made->path, parent->path, before);
+        memcpy(made->path + before, name, length);
+        made->path[before + length] = '/';
+        made->path_length = before + length + 1;
+    }
+    made->path[made->path_length] = '\0';
+    return made;
+}
+
+static void add_child(struct sj_scan_directory *directory, const char *name, enum reach reach)
+{
+    struct sj_scan *scan = directory->scan;
+    bool is_linked = directory->is_linked || reach == BY_LINK;
+    if (is_linked && ck_pr_faa_32(&scan->n_linked, 1) >= SJ_SCAN_LINKED_MAX) {
+        add_fault(directory, name, "too many directories are reached through links");
+        return;
+    }
+    struct sj_scan_directory *child = new_directory(scan, directory, name);
+    if (child == NULL)
+        fail(scan, -ENOMEM);
+    else
+        child->is_linked = is_linked;
+}
+
+/* Links are the only things that are resolved by name; the rest is looked at as it is. */
+static void add_link(struct sj_scan_directory *directory, const char *name)
+{
+    struct stat status;
+    char path[PATH_MAX];
+    memcpy(path, directory->path, directory->path_length);
+    strcpy(path + directory->path_length, name);
+    int target = sj_root_resolve(directory->scan->root, path, O_PATH);
+    if (target == -ENOENT)
+        add_fault(directory, name, "dangling link");
+    else if (target == -EXDEV)
+        add_fault(directory, name, "link leaves the root");
+    else if (target == -ELOOP)
+        add_fault(directory, name, "link loop");
+    if (target == -ENOENT || target == -EXDEV || target == -ELOOP)
+        return;
+    if (target < 0 || fstat(target, &status) < 0)
+        add_error(directory, name, target < 0 ? target : -errno);
+    else if (S_ISDIR(status.st_mode))
+        add_child(directory, name, BY_LINK);
+    else if (!S_ISREG(status.st_mode))
+        add_fault(directory, name, "link to something that is neither file nor directory");
+    else if (append_file(directory, name, &status) != 0)
+        fail(directory->scan, -ENOMEM);
+    if (target >= 0)
+        close(target);
+}
+
+static bool is_nameable(const char *name)
+{
+    for (; *name != '\0'; name++)
+        if ((unsigned char)*name < 0x20 || *name == 0x7f)
+            return false;
+    return true;
+}
+
+/* "." and "..", and dot names that are not to be served. */
+static bool is_passed_over(const struct sj_scan_directory *directory, const char *name)
+{
+    if (name[0] != '.')
+        return false;
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return true;
+    bool is_well_known = directory->path_length == 0 && strcmp(name, ".well-known") == 0 &&
+                         strcmp(directory->scan->root->prefix, "/") == 0;
+    return !directory->scan->serves_dotfiles && !is_well_known;
+}
+
+static void add_item(struct sj_scan_directory *directory, int descriptor, const char *name)
+{
+    struct stat status;
+    if (is_passed_over(directory, name))
+        return;
+    if (!is_nameable(name))
+        add_fault(directory, name, "name with control characters");
+    else if (directory->path_length + strlen(name) + 2 > PATH_MAX)
+        add_error(directory, name, -ENAMETOOLONG);
+    else if (fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
+        if (errno != ENOENT) /* it has just gone: as if it had never been there */
+            add_error(directory, name, -errno);
+    } else if (S_ISLNK(status.st_mode))
+        add_link(directory, name);
+    else if (S_ISDIR(status.st_mode))
+        add_child(directory, name, BY_NAME);
+    else if (!S_ISREG(status.st_mode))
+        add_fault(directory, name, "neither file nor directory");
+    else if (append_file(directory, name, &status) != 0)
+        fail(directory->scan, -ENOMEM);
+}
+
+/* Takes the descriptor. */
+static void read_items(struct sj_scan_directory *directory, int descriptor)
+{
+    struct dirent *item;
+    DIR *stream = fdopendir(descriptor);
+    if (stream == NULL) {
+        add_error(directory, "", -errno);
+        close(descriptor);
+        return;
+    }
+    errno = 0;
+    while (ck_pr_load_int(&directory->scan->error) == 0 && (item = readdir(stream)) != NULL) {
+        add_item(directory, descriptor, item->d_name);
+        errno = 0;
+    }
+    if (errno != 0)
+        add_error(directory, "", -errno);
+    closedir(stream);
+}
+
+static int compare_files(const void *a, const void *b, void *names)
+{
+    const struct sj_scan_file *x = a;
+    const struct sj_scan_file *y = b;
+    return strcmp((const char *)names + x->name, (const char *)names + y->name);
+}
+
+/* The file called the first `length` octets of `name`, or NULL. */
+static struct sj_scan_file *find_file(struct sj_scan_directory *directory, const char *name,
+                                      size_t length)
+{
+    size_t first = 0;
+    size_t end = directory->n_files;
+    while (first < end) {
+        size_t middle = first + (end - first) / 2;
+        const char *other = sj_scan_name(directory, &directory->files[middle]);
+        int order = strncmp(name, other, length);
+        if (order == 0 && other[length] == '\0')
+            return &directory->files[middle];
+        if (order > 0)
+            first = middle + 1;
+        else
+            end = middle;
+    }
+    return NULL;
+}
+
+static void pair_sidecar(struct sj_scan_directory *directory, size_t index)
+{
+    struct sj_scan_file *file = &directory->files[index];
+    const char *name = sj_scan_name(directory, file);
+    size_t length = strlen(name);
+    for (int coding = SJ_GZIP; coding < SJ_CODINGS; coding++) {
+        struct sj_text ending = sj_coding_endings[coding];
+        if (length <= ending.length ||
+            memcmp(name + length - ending.length, ending.at, ending.length) != 0)
+            continue;
+        struct sj_scan_file *base = find_file(directory, name, length - ending.length);
+        if (base == NULL)
+            return;
+        base->sidecars[coding] = index + 1;
+        file->is_sidecar = true;
+    }
+}
+
+static void sort_and_pair(struct sj_scan_directory *directory)
+{
+    if (directory->n_files == 0)
+        return;
+    qsort_r(directory->files, directory->n_files, sizeof(*directory->files), compare_files,
+            directory->names);
+    for (size_t i = 0; i < directory->n_files; i++)
+        pair_sidecar(directory, i);
+}
+
+static bool is_own_ancestor(const struct sj_scan_directory *directory)
+{
+    for (const struct sj_scan_directory *up = directory->parent; up != NULL; up = up->parent)
+        if (up->device == directory->device && up->inode == directory->inode)
+            return true;
+    return false;
+}
+
+/* Not inlined: `run` can recurse as deep as the tree is, so its own frame must be small. */
+__attribute__((noinline)) static void read_directory(struct sj_scan_directory *directory)
+{
+    struct stat status;
+    const char *path = directory->path_length == 0 ? "." : directory->path;
+    int descriptor = sj_root_resolve(directory->scan->root, path,
+                                     O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_NOCTTY);
+    if (descriptor == -ENOENT && directory->parent != NULL)
+        return;
+    if (descriptor < 0) {
+        add_error(directory, "", descriptor);
+        return;
+    }
+    if (fstat(descriptor, &status) < 0) {
+        add_error(directory, "", -errno);
+        close(descriptor);
+        return;
+    }
+    directory->device = status.st_dev;
+    directory->inode = status.st_ino;
+    if (is_own_ancestor(directory)) {
+        add_fault(directory, "", "link loop: the directory contains itself");
+        close(descriptor);
+        return;
+    }
+    if (directory->scan->watch != NULL)
+        sj_watch_add(directory->scan->watch, descriptor);
+    read_items(directory, descriptor);
+    sort_and_pair(directory);
+}
+
+/* A child may run, to its end, within sj_spawn. */
+static void run(struct sj_task *task)
+{
+    struct sj_scan_directory *directory = (struct sj_scan_directory *)task;
+    if (ck_pr_load_int(&directory->scan->error) != 0)
+        return;
+    read_directory(directory);
+    for (struct sj_scan_directory *child = directory->children; child != NULL; child = child->next)
+        sj_spawn(directory->scan->group, &child->task);
+}
+
+int sj_scan_start(struct sj_scan *scan)
+{
+    scan->top = new_directory(scan, NULL, "");
+    if (scan->top == NULL)
+        return -ENOMEM;
+    sj_spawn(scan->group, &scan->top->task);
+    return 0;
+}
+
+static void free_directory(struct sj_scan_directory *directory)
+{
+    sj_faults_free(directory->faults);
+    free(directory->names);
+    free(directory->files);
+    free(directory);
+}
+
+void sj_scan_fini(struct sj_scan *scan)
+{
+    struct sj_scan_directory *at = scan->top;
+    while (at != NULL) {
+        struct sj_scan_directory *child = at->children;
+        struct sj_scan_directory *parent = at->parent;
+        if (child != NULL) {
+            at->children = child->next;
+            at = child;
+        } else {
+            free_directory(at);
+            at = parent;
+        }
+    }
+    scan->top = NULL;
+}
+
+struct sj_scan_directory *sj_scan_next(const struct sj_scan_directory *directory)
+{
+    if (directory->children != NULL)
+        return directory->children;
+    while (directory != NULL && directory->next == NULL)
+        directory = directory->parent;
+    return directory == NULL ? NULL : directory->next;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SJ_CORE_SCHED_PRIVATE_H
+#define SJ_CORE_SCHED_PRIVATE_H
+/*
+ * What sched.c, loop.c, worker.c and group.c share; nobody else includes it.
+ *
+ * Who sleeps where, and who wakes it (core/idle.h):
+ *
+ *   idle_loops     a loop in epoll           its eventfd     post; a backlog worth it
+ *   idle_workers   a worker without work     its semaphore   submit, spawn
+ *   idle_joiners   a worker in sj_join       its semaphore   spawn; the last to finish
+ *
+ * A worker that waits in a join is not in idle_workers: it may not take a heavy task, so a submit
+ * that woke it would have woken nobody.
+ *
+ * The way to stop, in rounds that every loop answers at the end of a turn:
+ *
+ *   round 1        from its answer on a loop accepts no task and steals none
+ *   workers leave  all heavy tasks have run, all their results are posted
+ *   round 2, 3 ..  until no loop has run or delivered anything since its last answer, and none has
+ *                  anything queued: no loop can then give another one work
+ *   SJ_ROUND_LEAVE every loop leaves
+ */
+#include <limits.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdbool.h>
+#include "core/deque.h"
+#include "core/idle.h"
+#include "core/loop.h"
+#include "core/pr.h"
+#include "core/sched.h"
+#include "core/thread.h"
+
+#define SJ_LOOPS_MAX   64
+#define SJ_WORKERS_MAX 64
+#define SJ_ROUND_LEAVE UINT_MAX
+
+struct sj_loop {
+    struct sj_sched *sched;
+    unsigned index;
+    int wake_fd; /* eventfd; written only by who has claimed the loop, and to stop */
+    struct event_base *base;
+    struct event *wake_event;
+    struct sj_deque *quick;
+    struct sj_deque *heavy; /* submitted by this loop */
+    void *context;
+    pthread_t thread;
+    int error; /* of the thread's start; read after its answer */
+
+    /* The loop's thread only. */
+    _Alignas(SJ_CACHE_LINE) uint64_t now_ns;
+    uint64_t mean_run_ns; /* of quick tasks, moving: the last eight count most */
+    uint64_t n_done;      /* tasks and messages, at the last answer */
+    unsigned round;       /* answered last */
+    bool is_polling;      /* in event_base_loop, and no callback has asked for the time yet */
+    bool is_announced;    /* in idle_loops */
+    bool was_woken;
+    bool is_dry;  /* the last turn ended with nothing to run, here or elsewhere */
+    bool is_busy; /* the answer; read by the controlling thread after it */
+    struct sj_counters counters;
+
+    _Alignas(SJ_CACHE_LINE) struct sj_mailbox mailbox;
+};
+
+struct sj_worker {
+    struct sj_sched *sched;
+    unsigned index;
+    struct sj_deque *subtasks;
+    sem_t wake;
+    pthread_t thread;
+    int error;            /* of the thread's start; read after its answer */
+    unsigned next_victim; /* whose heavy tasks come first next time */
+    _Alignas(SJ_CACHE_LINE) struct sj_counters counters;
+};
+
+struct sj_sched {
+    struct sj_sched_config config;
+    struct sj_loop *loops[SJ_LOOPS_MAX];
+    struct sj_worker *workers[SJ_WORKERS_MAX];
+    struct sj_deque *heavy[SJ_LOOPS_MAX + 1]; /* the loops' own, then the controlling thread's */
+    struct sj_deque *subtasks[SJ_WORKERS_MAX];
+    unsigned n_loops_running;
+    unsigned n_workers_running;
+    int nice_error;
+    sem_t answers; /* a thread has started, or a loop has answered a round */
+
+    _Alignas(SJ_CACHE_LINE) unsigned round; /* of stop; 0: not stopping */
+    unsigned workers_leave;                 /* 1: as soon as nothing is left */
+    _Alignas(SJ_CACHE_LINE) struct sj_idle idle_loops;
+    _Alignas(SJ_CACHE_LINE) struct sj_idle idle_workers;
+    _Alignas(SJ_CACHE_LINE) struct sj_idle idle_joiners;
+};
+
+/* new: 0 and the object, or -errno.  free: NULL is allowed.  run: the thread. */
+int sj_loop_new(struct sj_sched *sched, unsigned index, struct sj_loop **loop);
+void sj_loop_free(struct sj_loop *loop);
+void *sj_loop_run(void *loop);
+int sj_worker_new(struct sj_sched *sched, unsigned index, struct sj_worker **worker);
+void sj_worker_free(struct sj_worker *worker);
+void *sj_worker_run(void *worker);
+
+/* Any thread.  Whether or not the loop sleeps, one more turn will come. */
+void sj_loop_wake(struct sj_loop *loop);
+
+/* Any thread, after a push and a full fence: wakes one parked worker.  False: none is. */
+bool sj_worker_wake_one(struct sj_sched *sched, struct sj_idle *idle);
+
+/* Any thread, after what it waits for.  Wakes it when it waits in a join. */
+void sj_worker_wake_joiner(struct sj_worker *worker);
+
+/* On the worker's thread. */
+void sj_worker_do(struct sj_worker *worker, struct sj_task *task);
+struct sj_task *sj_worker_find_subtask(struct sj_worker *worker);
+bool sj_worker_has_subtask(const struct sj_worker *worker);
+
+/* Sleeps until somebody wakes it; it may have been for nothing. */
+void sj_worker_sleep(struct sj_worker *worker);
+
+/* A subtask of `group` has ended; `group` may be gone on return. */
+void sj_group_leave(struct sj_group *group, struct sj_worker *worker);
+
+/* Adds to a counter of the calling thread, if it has counters. */
+#define SJ_COUNT_OWN(name)                               \
+    do {                                                 \
+        struct sj_thread *self_ = sj_self();             \
+        if (self_ != NULL && self_->loop != NULL)        \
+            sj_count(&self_->loop->counters.name, 1);    \
+        else if (self_ != NULL && self_->worker != NULL) \
+            sj_count(&self_->worker->counters.name, 1);  \
+    } while (0)
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include "core/clock.h"
+#include "core/lines.h"
+#include "core/sched_private.h"
+
+void sj_worker_do(struct sj_worker *worker, struct sj_task *task)
+{
+    struct sj_group *group = task->group;
+    uint64_t start_ns = sj_clock_ns();
+
+    sj_histogram_record(&worker->counters.queue_delay,
+                        start_ns > task->queued_ns ? start_ns - task->queued_ns : 0);
+    task->run(task);
+    sj_histogram_record(&worker->counters.run_time, sj_clock_ns() - start_ns);
+    sj_count(&worker->counters.tasks, 1);
+    if (group != NULL)
+        sj_group_leave(group, worker);
+}
+
+/* One task from any of the victims, `first` first.  A lost steal proves that somebody else got
+ * on, not that nothing is left: hence one more round. */
+static struct sj_task *steal(struct sj_worker *worker, struct sj_deque *const *victims, unsigned n,
+                             unsigned first)
+{
+    bool was_lost;
+
+    do {
+        was_lost = false;
+        for (unsigned i = 0; i < n; i++) {
+            struct sj_task *task;
+            enum sj_steal got = sj_deque_steal(victims[(first + i) % n], &task);
+
+            if (got == SJ_STEAL_OK) {
+                sj_count(&worker->counters.steals_ok, 1);
+                return task;
+            }
+            if (got == SJ_STEAL_LOST) {
+                sj_count(&worker->counters.steals_lost, 1);
+                was_lost = true;
+            }
+        }
+    } while (was_lost);
+    sj_count(&worker->counters.steals_empty, 1);
+    return NULL;
+}
+
+struct sj_task *sj_worker_find_subtask(struct sj_worker *worker)
+{
+    struct sj_sched *sched = worker->sched;
+    struct sj_task *task = sj_deque_pop(worker->subtasks);
+
+    if (task == NULL)
+        task = steal(worker, sched->subtasks, sched->config.n_workers, worker->index + 1);
+    return task;
+}
+
+/* Heavy tasks before other workers' subtasks: under load a big job then uses one worker instead
+ * of keeping all requests waiting. */
+static struct sj_task *find(struct sj_worker *worker)
+{
+    struct sj_sched *sched = worker->sched;
+    struct sj_task *task =
+        steal(worker, sched->heavy, sched->config.n_loops + 1, worker->next_victim++);
+
+    return task != NULL ? task : sj_worker_find_subtask(worker);
+}
+
+bool sj_worker_has_subtask(const struct sj_worker *worker)
+{
+    for (unsigned i = 0; i < worker->sched->config.n_workers; i++)
+        if (sj_deque_length(worker->sched->subtasks[i]) > 0)
+            return true;
+    return false;
+}
+
+static bool has_task(const struct sj_worker *worker)
+{
+    for (unsigned i = 0; i <= worker->sched->config.n_loops; i++)
+        if (sj_deque_length(worker->sched->heavy[i]) > 0)
+            return true;
+    return sj_worker_has_subtask(worker);
+}
+
+/* Pairs with stop_workers in sched.c. */
+static bool shall_leave(const struct sj_worker *worker)
+{
+    return ck_pr_load_uint(&worker->sched->workers_leave) != 0;
+}
+
+void sj_worker_sleep(struct sj_worker *worker)
+{
+    sj_count(&worker->counters.parks, 1);
+    while (sem_wait(&worker->wake) != 0)
+        ; /* EINTR: a debugger, as all signals are blocked */
+}
+
+/* True: it has been woken.  See core/idle.h. */
+static bool park(struct sj_worker *worker)
+{
+    struct sj_idle *idle = &worker->sched->idle_workers;
+    bool has_slept = false;
+
+    sj_idle_announce(idle, worker->index);
+    if (!has_task(worker) && !shall_leave(worker)) { /* the re-check */
+        sj_worker_sleep(worker);
+        has_slept = true;
+    }
+    sj_idle_retract(idle, worker->index);
+    return has_slept;
+}
+
+bool sj_worker_wake_one(struct sj_sched *sched, struct sj_idle *idle)
+{
+    int index = sj_idle_claim_any(idle, SJ_IDLE_MAX);
+
+    if (index < 0)
+        return false;
+    sem_post(&sched->workers[index]->wake);
+    SJ_COUNT_OWN(wakeups_sent);
+    return true;
+}
+
+void sj_worker_wake_joiner(struct sj_worker *worker)
+{
+    if (sj_idle_claim(&worker->sched->idle_joiners, worker->index)) {
+        sem_post(&worker->wake);
+        SJ_COUNT_OWN(wakeups_sent);
+    }
+}
+
+static void work(struct sj_worker *worker)
+{
+    bool was_woken = false;
+
+    for (;;) {
+        /* Asked before the search: no heavy task is submitted after the order to leave. */
+        bool leaves = shall_leave(worker);
+        struct sj_task *task = find(worker);
+
+        if (task != NULL) {
+            sj_worker_do(worker, task);
+            was_woken = false;
+            continue;
+        }
+        if (leaves)
+            return;
+        if (was_woken)
+            sj_count(&worker->counters.wakeups_needless, 1);
+        was_woken = park(worker);
+    }
+}
+
+/* A higher nice value needs no privilege, yet a system-call filter may forbid it. */
+static int lower_priority(int by)
+{
+    int nice_value = getpriority(PRIO_PROCESS, 0) + by;
+
+    if (by == 0)
+        return 0;
+    if (setpriority(PRIO_PROCESS, (id_t)gettid(), nice_value < 19 ? nice_value : 19) != 0)
+        return -errno;
+    return 0;
+}
+
+static int enter(struct sj_worker *worker)
+{
+    char name[16];
+    int error = sj_thread_enter();
+
+    if (error != 0)
+        return error;
+    sj_self()->worker = worker;
+    snprintf(name, sizeof(name), "sj-worker-%u", worker->index);
+    pthread_setname_np(pthread_self(), name);
+    error = lower_priority(worker->sched->config.worker_nice);
+    if (error != 0)
+        worker->sched->nice_error = error; /* threads start one after the other */
+    return 0;
+}
+
+void *sj_worker_run(void *argument)
+{
+    struct sj_worker *worker = argument;
+    int error = enter(worker);
+
+    worker->error = error;
+    sem_post(&worker->sched->answers);
+    if (error != 0)
+        return NULL;
+    work(worker);
+    sj_thread_leave();
+    return NULL;
+}
+
+int sj_worker_new(struct sj_sched *sched, unsigned index, struct sj_worker **result)
+{
+    struct sj_worker *worker = sj_lines_new(sizeof(*worker));
+
+    if (worker == NULL)
+        return -ENOMEM;
+    worker->sched = sched;
+    worker->index = index;
+    worker->next_victim = index;
+    sem_init(&worker->wake, 0, 0);
+    worker->subtasks = sj_deque_new(sched->config.heavy_length);
+    if (worker->subtasks == NULL) {
+        sj_worker_free(worker);
+        return -ENOMEM;
+    }
+    *result = worker;
+    return 0;
+}
+
+void sj_worker_free(struct sj_worker *worker)
+{
+    if (worker == NULL)
+        return;
+    sem_destroy(&worker->wake);
+    sj_deque_free(worker->subtasks);
+    free(worker);
+}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/connection.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <linux/sockios.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+
+#include "core/clock.h"
+#include "http/accesslog.h"
+#include "http/input.h"
+
+#define SJ_LINGER_NS (2 * 1000000000ull)
+
+static struct sj_connection *of_deadline(struct sj_deadline *deadline)
+{
+    return (struct sj_connection *)(void *)((char *)deadline -
+                                            offsetof(struct sj_connection, deadline));
+}
+
+static struct sj_connection *of_message(struct sj_message *message)
+{
+    return (struct sj_connection *)(void *)((char *)message -
+                                            offsetof(struct sj_connection, message));
+}
+
+static bool is_draining(const struct sj_service *service)
+{
+    return ck_pr_load_uint(&service->state) != SJ_SERVICE_SERVING;
+}
+
+void sj_connection_enter(struct sj_connection *connection, enum sj_phase phase)
+{
+    struct sj_shard *shard = connection->shard;
+
+    sj_deadline_move(&shard->deadlines, &connection->deadline, phase, sj_loop_now_ns(shard->loop));
+}
+
+/* Gives the place in the counts back; the last one to leave a draining server says so. */
+static void leave(struct sj_shard *shard, const struct sockaddr *peer)
+{
+    struct sj_service *service = shard->service;
+
+    if (service->addresses != NULL)
+        sj_addresses_leave(service->addresses, peer);
+    ck_pr_dec_64(&shard->n_assigned);
+    /* the decrement is a full barrier: pairs with the one in http/server.c's enter */
+    if (ck_pr_faa_64(&service->n_open, (uint64_t)-1) == 1 && is_draining(service))
+        eventfd_write(service->drained, 1);
+}
+
+void sj_connection_free(struct sj_connection *connection)
+{
+    struct sj_shard *shard = connection->shard;
+
+    sj_deadline_remove(&shard->deadlines, &connection->deadline);
+    event_del(&connection->writable);
+    sj_input_fini(connection);
+    close(connection->socket);
+    sj_exchange_free(&shard->exchanges, connection->exchange);
+    leave(shard, &connection->peer.any);
+    free(connection);
+}
+
+/* Have octets come that were not read, or their end? */
+static bool has_unread(const struct sj_connection *connection)
+{
+    char octet;
+
+    return sj_input_is_pending(connection) ||
+           recv(connection->socket, &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* Closes in stages (RFC 9112 section 9.6): unread octets at a close would make the kernel send a
+ * reset, which can destroy the response before the client has read it. */
+static void close_connection(struct sj_connection *connection)
+{
+    if (!connection->lingers && !has_unread(connection)) {
+        sj_connection_free(connection);
+        return;
+    }
+    if (connection->has_ended || shutdown(connection->socket, SHUT_WR) != 0) {
+        sj_connection_free(connection);
+        return;
+    }
+    sj_connection_enter(connection, SJ_PHASE_LINGER);
+    sj_input_discard(connection);
+}
+
+/* Whoever sent the last octet of a response, or gave up: counts, logs, frees the exchange. */
+static void end_exchange(struct sj_connection *connection, struct sj_shard *by)
+{
+    struct sj_exchange *exchange = connection->exchange;
+    struct sj_log *log = by->service->log;
+
+    sj_count(&by->n_requests, 1);
+    sj_count(&by->n_octets_sent, exchange->output.sent);
+    if (sj_log_has_access(log))
+        sj_accesslog_write(log, &connection->peer.any, exchange);
+    connection->exchange = NULL;
+    sj_exchange_free(&by->exchanges, exchange);
+}
+
+static enum sj_outcome outcome_of(struct sj_connection *connection, enum sj_output_state state)
+{
+    switch (state) {
+    case SJ_OUTPUT_DONE:
+        return connection->exchange->closes ? SJ_OUTCOME_CLOSE : SJ_OUTCOME_DONE;
+    case SJ_OUTPUT_WAITS:
+        return SJ_OUTCOME_WAITS;
+    default:
+        return SJ_OUTCOME_FAILED;
+    }
+}
+
+/* Runner.  The section lasts until the octets are in the kernel or a reference is held. */
+static void answer(struct sj_connection *connection, struct sj_shard *runner)
+{
+    struct sj_exchange *exchange = connection->exchange;
+    struct sj_index *index = runner->service->site.index;
+    const struct sj_generation *generation = sj_index_begin(index);
+    enum sj_output_state state;
+
+    if (is_draining(runner->service))
+        exchange->closes = true;
+    sj_static_answer(&runner->service->site, generation, &runner->composer, exchange);
+    state = sj_output_pump(&exchange->output, connection->socket);
+    if (state == SJ_OUTPUT_WAITS && sj_output_keep(&exchange->output) != 0)
+        state = SJ_OUTPUT_FAILED;
+    sj_index_end(index);
+    connection->outcome = outcome_of(connection, state);
+    if (connection->outcome != SJ_OUTCOME_WAITS)
+        end_exchange(connection, runner);
+}
+
+/* Owner, with the right back. */
+static void finish(struct sj_connection *connection)
+{
+    if (connection->is_dropped) {
+        sj_connection_free(connection);
+        return;
+    }
+    switch (connection->outcome) {
+    case SJ_OUTCOME_DONE:
+        /* not over a request that has come: the last response did not say that it was the last */
+        if (is_draining(connection->shard->service) && !has_unread(connection))
+            sj_connection_free(connection);
+        else
+            sj_input_resume(connection);
+        break;
+    case SJ_OUTCOME_CLOSE:
+        close_connection(connection);
+        break;
+    case SJ_OUTCOME_WAITS:
+        connection->sent = 0;
+        sj_connection_enter(connection, SJ_PHASE_SENDING);
+        if (event_add(&connection->writable, NULL) != 0)
+            sj_connection_free(connection);
+        break;
+    default:
+        sj_connection_free(connection);
+    }
+}
+
+static void on_returned(struct sj_message *message)
+{
+    struct sj_connection *connection = of_message(message);
+
+    sj_lend_end(&connection->lend);
+    finish(connection);
+}
+
+/* The quick task, on the loop that took it. */
+static void run(struct sj_task *task)
+{
+    struct sj_connection *connection = (struct sj_connection *)(void *)task;
+    struct sj_shard *runner = sj_loop_context(sj_loop_self());
+    struct sj_shard *owner = connection->shard;
+
+    answer(connection, runner);
+    if (runner == owner) {
+        sj_lend_end(&connection->lend);
+        finish(connection);
+    } else if (connection->outcome != SJ_OUTCOME_DONE || !sj_lend_give_back(&connection->lend)) {
+        sj_loop_post(owner->loop, &connection->message);
+    }
+}
+
+/* The queue was full, and nobody else has the task. */
+static void on_postponed(struct sj_message *message)
+{
+    message->deliver = on_returned;
+    run(&of_message(message)->task);
+}
+
+void sj_connection_ask(struct sj_connection *connection, struct sj_exchange *exchange)
+{
+    struct sj_shard *shard = connection->shard;
+
+    connection->exchange = exchange;
+    sj_connection_enter(connection, SJ_PHASE_OPEN);
+    sj_lend_begin(&connection->lend, sj_input_is_pending(connection) ? SJ_WANTED : SJ_LENT);
+    if (!sj_loop_push(shard->loop, &connection->task)) {
+        connection->message.deliver = on_postponed;
+        sj_loop_post(shard->loop, &connection->message);
+    }
+}
+
+static void on_writable(evutil_socket_t socket, short what, void *argument)
+{
+    struct sj_connection *connection = argument;
+    enum sj_output_state state = sj_output_pump(&connection->exchange->output, socket);
+
+    (void)what;
+    if (state == SJ_OUTPUT_WAITS)
+        return;
+    event_del(&connection->writable);
+    connection->outcome = outcome_of(connection, state);
+    end_exchange(connection, connection->shard);
+    if (connection->outcome == SJ_OUTCOME_DONE)
+        sj_connection_enter(connection, SJ_PHASE_OPEN);
+    finish(connection);
+}
+
+/* A client that reads slowly is honest as long as it acknowledges at the least rate: what counts
+ * is not what the kernel has taken from us but what the client has taken from the kernel. */
+static bool meets_min_rate(struct sj_connection *connection, uint64_t now_ns)
+{
+    const struct sj_config *config = connection->shard->service->config;
+    uint64_t waited_ms = (now_ns - connection->deadline.since_ns) / 1000000;
+    uint64_t sent = connection->exchange->output.sent;
+    int queued = 0;
+    bool is_met;
+
+    if (ioctl(connection->socket, SIOCOUTQ, &queued) == 0 && queued > 0)
+        sent = (uint64_t)queued < sent ? sent - (uint64_t)queued : 0;
+    is_met =
+        sent > connection->sent && (sent - connection->sent) * 1000 >= config->min_rate * waited_ms;
+    connection->sent = sent;
+    return is_met;
+}
+
+static void time_out_request(struct sj_connection *connection)
+{
+    struct sj_exchange_pool *pool = &connection->shard->exchanges;
+    struct sj_exchange *exchange = sj_exchange_new(pool);
+
+    if (exchange == NULL) {
+        sj_connection_free(connection);
+        return;
+    }
+    sj_exchange_free(pool, connection->exchange);
+    exchange->status = 408;
+    exchange->closes = true;
+    connection->lingers = true;
+    sj_connection_ask(connection, exchange);
+}
+
+static void on_deadline(struct sj_deadline *deadline, uint64_t now_ns)
+{
+    struct sj_connection *connection = of_deadline(deadline);
+    struct sj_deadlines *deadlines = &connection->shard->deadlines;
+
+    switch (deadline->queue) {
+    case SJ_PHASE_OPEN:
+        if (sj_lend_is_lent(&connection->lend))
+            sj_deadline_move(deadlines, deadline, SJ_PHASE_OPEN, now_ns);
+        else
+            sj_connection_free(connection);
+        break;
+    case SJ_PHASE_HEAD:
+    case SJ_PHASE_BODY:
+        time_out_request(connection);
+        break;
+    case SJ_PHASE_SENDING:
+        if (meets_min_rate(connection, now_ns))
+            sj_deadline_move(deadlines, deadline, SJ_PHASE_SENDING, now_ns);
+        else
+            sj_connection_free(connection);
+        break;
+    default:
+        sj_connection_free(connection);
+    }
+}
+
+void sj_connections_init(struct sj_shard *shard)
+{
+    const struct sj_config *config = shard->service->config;
+    uint64_t *durations_ns = shard->deadlines.durations_ns;
+
+    sj_deadlines_init(&shard->deadlines, sj_loop_base(shard->loop), on_deadline);
+    durations_ns[SJ_PHASE_OPEN] = config->keepalive_timeout_ms * 1000000;
+    durations_ns[SJ_PHASE_HEAD] = config->header_timeout_ms * 1000000;
+    durations_ns[SJ_PHASE_BODY] = config->header_timeout_ms * 1000000;
+    durations_ns[SJ_PHASE_SENDING] = config->write_timeout_ms * 1000000;
+    durations_ns[SJ_PHASE_LINGER] = SJ_LINGER_NS;
+}
+
+static void copy_peer(struct sj_connection *connection, const struct sockaddr *peer)
+{
+    if (peer->sa_family == AF_INET)
+        memcpy(&connection->peer, peer, sizeof(struct sockaddr_in));
+    else if (peer->sa_family == AF_INET6)
+        memcpy(&connection->peer, peer, sizeof(struct sockaddr_in6));
+    else
+        connection->peer.any.sa_family = peer->sa_family;
+}
+
+void sj_connection_open(struct sj_shard *shard, int socket, const struct sockaddr *peer)
+{
+    struct sj_connection *connection = calloc(1, sizeof(*connection));
+    uint64_t n_assigned = ck_pr_load_64(&shard->n_assigned);
+
+    if (connection != NULL) {
+        connection->shard = shard;
+        connection->socket = socket;
+        connection->task.run = run;
+        connection->message.deliver = on_returned;
+        copy_peer(connection, peer);
+    }
+    if (connection == NULL || ck_pr_load_uint(&shard->service->state) == SJ_SERVICE_DROPPING ||
+        sj_input_init(connection) != 0) {
+        free(connection);
+        close(socket);
+        leave(shard, peer);
+        return;
+    }
+    event_assign(&connection->writable, sj_loop_base(shard->loop), socket, EV_WRITE | EV_PERSIST,
+                 on_writable, connection);
+    sj_deadline_add(&shard->deadlines, &connection->deadline, SJ_PHASE_OPEN,
+                    sj_loop_now_ns(shard->loop));
+    sj_count(&shard->n_accepted, 1);
+    if (n_assigned > shard->n_most)
+        ck_pr_store_64(&shard->n_most, n_assigned);
+    if (is_draining(shard->service)) /* accepted just before: it has the time of one request */
+        sj_connection_enter(connection, SJ_PHASE_HEAD);
+}
+
+/* Calls `act` on every connection of the phase that is there now. */
+static void for_phase(struct sj_shard *shard, enum sj_phase phase,
+                      void (*act)(struct sj_connection *connection))
+{
+    struct sj_deadline_queue *queue = &shard->deadlines.queues[phase];
+    struct sj_deadline *deadline = TAILQ_FIRST(queue);
+    const struct sj_deadline *last = TAILQ_LAST(queue, sj_deadline_queue);
+
+    while (deadline != NULL) {
+        struct sj_deadline *next = deadline == last ? NULL : TAILQ_NEXT(deadline, link);
+
+        act(of_deadline(deadline));
+        deadline = next;
+    }
+}
+
+/* An idle one is closed, but not over a request that has come already: that is served first. */
+static void drain(struct sj_connection *connection)
+{
+    if (!sj_lend_want(&connection->lend) && !has_unread(connection)) /* if lent: finish() */
+        sj_connection_free(connection);
+}
+
+void sj_connections_drain(struct sj_shard *shard)
+{
+    for_phase(shard, SJ_PHASE_OPEN, drain);
+}
+
+static void drop(struct sj_connection *connection)
+{
+    if (sj_lend_want(&connection->lend))
+        connection->is_dropped = true;
+    else
+        sj_connection_free(connection);
+}
+
+void sj_connections_drop(struct sj_shard *shard)
+{
+    for (enum sj_phase phase = 0; phase < SJ_PHASES; phase++)
+        for_phase(shard, phase, drop);
+}

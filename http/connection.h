@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SJ_HTTP_CONNECTION_H
+#define SJ_HTTP_CONNECTION_H
+/*
+ * A connection, from accept to close.
+ *
+ *   phase    waits for                      at most              then
+ *   OPEN     a request; or is lent to its   keepalive-timeout    closes silently
+ *            quick task                     (lent: no limit)
+ *   HEAD     the rest of a request's head   header-timeout       408, closes
+ *   BODY     the rest of its body           header-timeout       408, closes
+ *   SENDING  room in the socket             write-timeout        closes, unless min-rate is met
+ *   LINGER   the client's end, after ours   2 s                  closes
+ *
+ * A request that is complete becomes the connection's quick task, and with it the right to write
+ * is lent to whatever loop runs it (core/lend.h).  Until it is back, only `lend`, the deadline, and
+ * the input side below are the owner's; exchange and outcome are the runner's.
+ *
+ * Everything by the owning loop's thread, unless it says "runner".
+ */
+#include <stdbool.h>
+#include <netinet/in.h>
+#include <event2/bufferevent.h>
+#include "core/lend.h"
+#include "http/service.h"
+
+enum sj_phase {
+    SJ_PHASE_OPEN,
+    SJ_PHASE_HEAD,
+    SJ_PHASE_BODY,
+    SJ_PHASE_SENDING,
+    SJ_PHASE_LINGER,
+    SJ_PHASES
+};
+
+enum sj_outcome { /* of a quick task */
+                  SJ_OUTCOME_DONE,
+                  SJ_OUTCOME_CLOSE, /* done, and the connection is to be closed */
+                  SJ_OUTCOME_WAITS, /* the rest is to be sent by the owner */
+                  SJ_OUTCOME_FAILED
+};
+
+struct sj_connection {
+    struct sj_task task;         /* first */
+    struct sj_message message;   /* the runner's, when the owner wants the right back */
+    struct sj_deadline deadline; /* its queue is the phase */
+    struct sj_lend lend;
+    enum sj_outcome outcome;
+    struct sj_shard *shard;
+    struct sj_exchange *exchange; /* of the request in work, or of a head that is incomplete */
+    struct bufferevent *input;    /* reads and holds what is not one whole request */
+    struct event readable; /* while input is empty: requests read straight into an exchange */
+    struct event writable;
+    int socket;
+    bool is_buffered; /* `input` reads; else `readable` */
+    bool has_ended;   /* the client has sent all that it will */
+    bool lingers;     /* octets may be unread when it closes */
+    bool is_dropped;  /* to be freed as soon as the right is back */
+    uint64_t sent;    /* octets acknowledged at the last look: SENDING */
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } peer;
+};
+
+/* Takes over `socket` (also on failure: closed) and its place in the counts (http/listener.c). */
+void sj_connection_open(struct sj_shard *shard, int socket, const struct sockaddr *peer);
+
+/* Sets up the shard's deadlines by the table above. */
+void sj_connections_init(struct sj_shard *shard);
+
+/* Closes idle connections now and the others after their response. */
+void sj_connections_drain(struct sj_shard *shard);
+
+/* Closes all now; lent ones as soon as they are back. */
+void sj_connections_drop(struct sj_shard *shard);
+
+/* For http/input.c.  free: not while lent.  ask: the exchange is complete, or has a status to
+ * answer with; it becomes the connection's task.  enter: goes into a phase, its time beginning now.
+ */
+void sj_connection_free(struct sj_connection *connection);
+void sj_connection_ask(struct sj_connection *connection, struct sj_exchange *exchange);
+void sj_connection_enter(struct sj_connection *connection, enum sj_phase phase);
+
+#endif

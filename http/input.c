@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/input.h"
+
+#include <errno.h>
+#include <string.h>
+#include <event2/buffer.h>
+
+/* A request's body that nobody wants is read up to here; a longer one ends the connection. */
+#define SJ_DRAINED_MAX (64 * 1024)
+
+static struct evbuffer *buffer_of(const struct sj_connection *connection)
+{
+    return bufferevent_get_input(connection->input);
+}
+
+bool sj_input_is_pending(const struct sj_connection *connection)
+{
+    return connection->has_ended ||
+           (connection->is_buffered && evbuffer_get_length(buffer_of(connection)) > 0);
+}
+
+/* Adding one event before the other is removed spares two system calls: libevent sees no change. */
+static void read_buffered(struct sj_connection *connection)
+{
+    if (connection->is_buffered)
+        return;
+    connection->is_buffered = true;
+    bufferevent_enable(connection->input, EV_READ);
+    event_del(&connection->readable);
+}
+
+/* May free the connection. */
+static void read_direct(struct sj_connection *connection)
+{
+    if (!connection->is_buffered)
+        return;
+    if (event_add(&connection->readable, NULL) != 0) {
+        sj_connection_free(connection);
+        return;
+    }
+    connection->is_buffered = false;
+    bufferevent_disable(connection->input, EV_READ);
+}
+
+/* Puts aside what was read but not used.  0 or -ENOMEM. */
+static int put_aside(struct sj_connection *connection, const char *from, size_t length)
+{
+    struct evbuffer *buffer = buffer_of(connection);
+    int error;
+
+    read_buffered(connection);
+    evbuffer_unfreeze(buffer, 0); /* a bufferevent lets nobody else add to its input */
+    error = evbuffer_add(buffer, from, length);
+    evbuffer_freeze(buffer, 0);
+    return error == 0 ? 0 : -ENOMEM;
+}
+
+static void refuse(struct sj_connection *connection, struct sj_exchange *exchange, int status)
+{
+    exchange->status = status;
+    exchange->closes = true;
+    connection->lingers = true;
+    sj_connection_ask(connection, exchange);
+}
+
+/* Reads the body that the static handler has no use for, so that the next request can follow.  1:
+ * all read, or too much to go on; 0: more is to come; or the status to refuse with. */
+static int drain_chunks(struct sj_exchange *exchange, struct evbuffer *buffer, uint64_t body_limit)
+{
+    while (evbuffer_get_length(buffer) > 0) {
+        const char *from = (const char *)evbuffer_pullup(buffer, -1);
+        struct sj_chunked_step step;
+        uint64_t announced;
+        int status = 500;
+
+        if (from != NULL)
+            status = sj_chunked_feed(&exchange->chunked, from, evbuffer_get_length(buffer), &step);
+        if (status != 0)
+            return status;
+        exchange->drained += step.data.length;
+        evbuffer_drain(buffer, step.used);
+        announced = exchange->drained + exchange->chunked.left;
+        if (announced > body_limit)
+            return 413;
+        if (step.is_done)
+            return 1;
+        if (announced > SJ_DRAINED_MAX) {
+            exchange->closes = true;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int drain_length(struct sj_exchange *exchange, struct evbuffer *buffer)
+{
+    uint64_t left = exchange->framing.length - exchange->drained;
+    size_t length = evbuffer_get_length(buffer);
+
+    if (length > left)
+        length = (size_t)left;
+    exchange->drained += length;
+    evbuffer_drain(buffer, length);
+    return exchange->drained == exchange->framing.length;
+}
+
+static void drain_body(struct sj_connection *connection)
+{
+    struct sj_exchange *exchange = connection->exchange;
+    int result = exchange->framing.kind == SJ_BODY_CHUNKED
+                     ? drain_chunks(exchange, buffer_of(connection),
+                                    connection->shard->service->config->body_limit)
+                     : drain_length(exchange, buffer_of(connection));
+
+    if (result == 0 && connection->has_ended) {
+        sj_connection_free(connection);
+    } else if (result == 0) {
+        if (connection->deadline.queue != SJ_PHASE_BODY)
+            sj_connection_enter(connection, SJ_PHASE_BODY);
+    } else if (result == 1) {
+        connection->lingers = exchange->closes;
+        sj_connection_ask(connection, exchange);
+    } else {
+        refuse(connection, exchange, result);
+    }
+}
+
+/* A complete head: the exchange's buffer holds it. */
+static void take_request(struct sj_connection *connection, struct sj_exchange *exchange)
+{
+    const struct sj_framing *framing = &exchange->framing;
+
+    sj_exchange_prepare(exchange, connection->shard->service->config->body_limit);
+    connection->exchange = exchange;
+    if (exchange->status != 0 && exchange->closes) {
+        refuse(connection, exchange, exchange->status);
+    } else if (framing->kind == SJ_BODY_NONE) {
+        sj_connection_ask(connection, exchange);
+    } else if (framing->expects_continue ||
+               (framing->kind == SJ_BODY_LENGTH && framing->length > SJ_DRAINED_MAX)) {
+        /* The answer does not depend on the body, so it is not asked for (RFC 9110 section 10.1.1)
+         * and not waited for. */
+        exchange->closes = true;
+        connection->lingers = true;
+        sj_connection_ask(connection, exchange);
+    } else {
+        read_buffered(connection);
+        if (framing->kind == SJ_BODY_CHUNKED)
+            sj_chunked_init(&exchange->chunked);
+        drain_body(connection);
+    }
+}
+
+/* What was parsed so far, without the octets: they stay in the bufferevent. */
+static struct sj_exchange *copy_of(struct sj_shard *shard, const struct sj_exchange *from,
+                                   size_t capacity)
+{
+    struct sj_exchange *to = capacity > 0 && capacity <= sj_exchange_size(SJ_EXCHANGE_READ)
+                                 ? sj_exchange_new(&shard->exchanges)
+                                 : sj_exchange_new_sized(&shard->exchanges, capacity);
+    struct sj_field *fields;
+
+    if (to == NULL)
+        return NULL;
+    fields = to->request.fields;
+    memcpy(fields, from->request.fields, from->request.n_fields * sizeof(*fields));
+    to->request = from->request;
+    to->request.fields = fields;
+    return to;
+}
+
+/* Takes the head of `length` octets at the front of the bufferevent into an exchange of its own. */
+static struct sj_exchange *take_head(struct sj_connection *connection, const char *head,
+                                     size_t length)
+{
+    struct sj_shard *shard = connection->shard;
+    struct sj_exchange *exchange = copy_of(shard, connection->exchange, sj_exchange_size(length));
+
+    if (exchange == NULL)
+        return NULL;
+    memcpy(exchange->buffer, head, length);
+    evbuffer_drain(buffer_of(connection), length);
+    sj_exchange_free(&shard->exchanges, connection->exchange);
+    connection->exchange = NULL;
+    return exchange;
+}
+
+static void wait_for_head(struct sj_connection *connection)
+{
+    if (connection->has_ended)
+        sj_connection_free(connection);
+    else if (connection->deadline.queue != SJ_PHASE_HEAD)
+        sj_connection_enter(connection, SJ_PHASE_HEAD);
+}
+
+/* The next request out of the bufferevent. */
+static void parse_buffered(struct sj_connection *connection)
+{
+    struct sj_shard *shard = connection->shard;
+    struct evbuffer *buffer = buffer_of(connection);
+    size_t length = evbuffer_get_length(buffer);
+    struct sj_exchange *exchange;
+    const char *head;
+    int status;
+
+    if (connection->exchange == NULL)
+        connection->exchange = sj_exchange_new_sized(&shard->exchanges, 0);
+    head = (const char *)evbuffer_pullup(buffer, -1);
+    if (connection->exchange == NULL || head == NULL) {
+        sj_connection_free(connection);
+        return;
+    }
+    status =
+        sj_request_parse(&connection->exchange->request, &shard->service->limits, head, length);
+    if (status == -EAGAIN) {
+        wait_for_head(connection);
+        return;
+    }
+    exchange = take_head(connection, head,
+                         status == 0 ? connection->exchange->request.head_length : length);
+    if (exchange == NULL)
+        sj_connection_free(connection);
+    else if (status == 0)
+        take_request(connection, exchange);
+    else
+        refuse(connection, exchange, status);
+}
+
+void sj_input_resume(struct sj_connection *connection)
+{
+    if (connection->deadline.queue == SJ_PHASE_BODY)
+        drain_body(connection);
+    else if (connection->is_buffered && evbuffer_get_length(buffer_of(connection)) > 0)
+        parse_buffered(connection);
+    else if (connection->has_ended)
+        sj_connection_free(connection);
+    else
+        read_direct(connection);
+}
+
+/* Is this the moment to parse?  If not, the input waits and the runner or the end of sending will
+ * call sj_input_resume. */
+static bool may_parse(struct sj_connection *connection)
+{
+    return !sj_lend_want(&connection->lend) && connection->deadline.queue != SJ_PHASE_SENDING &&
+           connection->deadline.queue != SJ_PHASE_LINGER;
+}
+
+static void on_buffered(struct bufferevent *input, void *argument)
+{
+    struct sj_connection *connection = argument;
+
+    (void)input;
+    if (may_parse(connection))
+        sj_input_resume(connection);
+}
+
+static void on_event(struct bufferevent *input, short what, void *argument)
+{
+    struct sj_connection *connection = argument;
+
+    (void)input;
+    (void)what; /* end of file or an error: either way no more will come */
+    connection->has_ended = true;
+    if (may_parse(connection))
+        sj_input_resume(connection);
+}
+
+/* The whole of a request in one piece goes on from here; anything else is put aside. */
+static void parse_direct(struct sj_connection *connection, struct sj_exchange *exchange,
+                         size_t length)
+{
+    struct sj_shard *shard = connection->shard;
+    int status =
+        sj_request_parse(&exchange->request, &shard->service->limits, exchange->buffer, length);
+    size_t used = status == 0 ? exchange->request.head_length : 0;
+    int error = 0;
+
+    if (status == -EAGAIN || (status == 0 && used < length))
+        error = put_aside(connection, exchange->buffer + used, length - used);
+    if (status == -EAGAIN)
+        connection->exchange = copy_of(shard, exchange, 0);
+    if (error != 0 || (status == -EAGAIN && connection->exchange == NULL)) {
+        sj_exchange_free(&shard->exchanges, exchange);
+        sj_connection_free(connection);
+    } else if (status == -EAGAIN) {
+        sj_exchange_free(&shard->exchanges, exchange);
+        wait_for_head(connection);
+    } else if (status == 0) {
+        take_request(connection, exchange);
+    } else {
+        refuse(connection, exchange, status);
+    }
+}
+
+static void on_readable(evutil_socket_t socket, short what, void *argument)
+{
+    struct sj_connection *connection = argument;
+    struct sj_exchange_pool *pool = &connection->shard->exchanges;
+    struct sj_exchange *exchange;
+    ssize_t length;
+
+    (void)what;
+    if (!may_parse(connection)) {
+        read_buffered(connection);
+        return;
+    }
+    exchange = sj_exchange_new(pool);
+    if (exchange == NULL) {
+        sj_connection_free(connection);
+        return;
+    }
+    length = recv(socket, exchange->buffer, SJ_EXCHANGE_READ, 0);
+    if (length > 0) {
+        parse_direct(connection, exchange, (size_t)length);
+        return;
+    }
+    sj_exchange_free(pool, exchange);
+    if (length == 0 || (errno != EAGAIN && errno != EINTR))
+        sj_connection_free(connection);
+}
+
+static void on_discarded(evutil_socket_t socket, short what, void *argument)
+{
+    struct sj_connection *connection = argument;
+    ssize_t length;
+
+    (void)what;
+    length = recv(socket, connection->shard->composer.scratch, SJ_SCRATCH, 0);
+    if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR))
+        sj_connection_free(connection);
+}
+
+void sj_input_discard(struct sj_connection *connection)
+{
+    bufferevent_disable(connection->input, EV_READ);
+    event_del(&connection->readable);
+    event_assign(&connection->readable, sj_loop_base(connection->shard->loop), connection->socket,
+                 EV_READ | EV_PERSIST, on_discarded, connection);
+    if (event_add(&connection->readable, NULL) != 0)
+        sj_connection_free(connection);
+}
+
+/* Enough for the longest head that the limits allow, so that it can always be completed. */
+static size_t high_watermark(const struct sj_request_limits *limits)
+{
+    size_t head = (size_t)limits->line + limits->fields_bytes + 1024;
+    return head > 65536 ? head : 65536;
+}
+
+int sj_input_init(struct sj_connection *connection)
+{
+    struct event_base *base = sj_loop_base(connection->shard->loop);
+    struct bufferevent *input = bufferevent_socket_new(base, connection->socket, 0);
+
+    if (input == NULL)
+        return -ENOMEM;
+    connection->input = input;
+    bufferevent_disable(input, EV_READ | EV_WRITE); /* writing is http/output.c's alone */
+    bufferevent_setcb(input, on_buffered, NULL, on_event, connection);
+    bufferevent_setwatermark(input, EV_READ, 0,
+                             high_watermark(&connection->shard->service->limits));
+    event_assign(&connection->readable, base, connection->socket, EV_READ | EV_PERSIST, on_readable,
+                 connection);
+    if (event_add(&connection->readable, NULL) != 0) {
+        bufferevent_free(input);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+void sj_input_fini(struct sj_connection *connection)
+{
+    event_del(&connection->readable);
+    bufferevent_free(connection->input);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SJ_TESTS_HTTP_SITE_H
+#define SJ_TESTS_HTTP_SITE_H
+/*
+ * A small site for the tests of http/: a temporary directory, and an index of it that is made by
+ * hand, entry by entry, in the place of cache/index.c and cache/generation.c.
+ *
+ * One site at a time.  Whatever goes wrong here ends the test program.
+ */
+#include <stddef.h>
+#include "cache/index.h"
+
+enum site_body { SITE_HELD, SITE_ON_DISK }; /* in memory; or to be sent from its file */
+
+struct site {
+    char folder[64];
+    struct sj_root *root;
+    struct sj_index *index;
+    unsigned n_reloads; /* suggested */
+};
+
+void site_init(struct site *site);
+void site_fini(struct site *site);
+
+/* Writes a file below the folder, in place; removes one. */
+void site_write(const struct site *site, const char *name, const char *from, size_t length);
+void site_remove(const struct site *site, const char *name);
+
+/* Adds the file `path` + 1 with that content, as text/plain; its ETag is "NAME". */
+struct sj_entry *site_add(struct site *site, const char *path, const char *content,
+                          enum site_body body);
+
+/* The same with `length` octets that site_octet gives. */
+struct sj_entry *site_add_large(struct site *site, const char *path, size_t length,
+                                enum site_body body);
+char site_octet(size_t at);
+
+/* A variant of an entry: the file NAME.gz and so on; its ETag is "NAME.gz". */
+void site_add_variant(struct site *site, struct sj_entry *entry, enum sj_coding coding,
+                      const char *content);
+
+void site_add_redirect(struct site *site, const char *path, const char *location);
+void site_set_not_found(struct site *site, const struct sj_entry *entry);
+void site_set_fallback(struct site *site, const struct sj_entry *entry);
+
+/* The only generation. */
+const struct sj_generation *site_generation(const struct site *site);
+
+#endif

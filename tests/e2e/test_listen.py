@@ -36,6 +36,10 @@ def ip_version_6_works():
 
 @test
 def a_host_name_works():
+    try:
+        socket.getaddrinfo("localhost", 80)
+    except OSError:
+        raise Skip("this machine has no name localhost")
     with Server(roots=[tree()], listen=("localhost:0",)) as server:
         check(("127.0.0.1", server.address[1]) if server.address[0] == "localhost" else server.address)
 

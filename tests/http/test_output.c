@@ -229,11 +229,12 @@ static void a_full_socket_waits_and_goes_on_where_it_was(void **state)
 
 static void many_parts_are_sent_sixteen_at_a_time(void **state)
 {
+    static const char digits[] = "0123456789";
     struct sj_part parts[40];
 
     (void)state;
     for (unsigned i = 0; i < 40; i++)
-        parts[i] = (struct sj_part){.bytes = &"0123456789"[i % 10], .length = 1};
+        parts[i] = (struct sj_part){.bytes = &digits[i % 10], .length = 1};
     output.parts = parts;
     output.n_parts = 40;
     assert_pump(SJ_OUTPUT_DONE);

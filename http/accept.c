@@ -34,7 +34,9 @@ static void on_arrival(struct sj_message *message)
 }
 
 /* The shard that is to have the next connection: this one, unless it has noticeably more than
- * the one that has fewest. */
+ * the one that has fewest.  To hand on costs a wake-up, so short connections, whose numbers go up
+ * and down by themselves, shall mostly stay; at 64 connections the busiest still has no more than
+ * 1.2 times the mean. */
 static struct sj_shard *choose(struct sj_shard *own)
 {
     const struct sj_service *service = own->service;
@@ -50,7 +52,7 @@ static struct sj_shard *choose(struct sj_shard *own)
             least = service->shards[i];
         }
     }
-    return n_own > n_least + 1 + n_least / 16 ? least : own;
+    return n_own > n_least + 4 + n_least / 8 ? least : own;
 }
 
 static void place(struct sj_shard *own, int socket, const struct sockaddr_storage *peer)
@@ -152,10 +154,12 @@ int sj_accept_start(struct sj_shard *shard, const struct sj_listeners *listeners
         return -ENOMEM;
     evtimer_assign(&shard->accept_again, base, on_accept_again, shard);
     for (size_t i = 0; i < listeners->n_items; i++) {
-        struct event *event = &shard->accepting[i];
+        const struct sj_listener *listener = &listeners->items[i];
+        struct event *event = &shard->accepting[shard->n_accepting];
 
-        event_assign(event, base, listeners->items[i].socket, EV_READ | EV_PERSIST, on_acceptable,
-                     shard);
+        if (listener->loop != SJ_ALL_LOOPS && listener->loop != sj_loop_index(shard->loop))
+            continue;
+        event_assign(event, base, listener->socket, EV_READ | EV_PERSIST, on_acceptable, shard);
         if (event_add(event, NULL) != 0)
             return -ENOMEM;
         shard->n_accepting++;

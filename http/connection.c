@@ -65,20 +65,11 @@ void sj_connection_free(struct sj_connection *connection)
     free(connection);
 }
 
-/* Have octets come that were not read, or their end? */
-static bool has_unread(const struct sj_connection *connection)
-{
-    char octet;
-
-    return sj_input_is_pending(connection) ||
-           recv(connection->socket, &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-}
-
 /* Closes in stages (RFC 9112 section 9.6): unread octets at a close would make the kernel send a
  * reset, which can destroy the response before the client has read it. */
 static void close_connection(struct sj_connection *connection)
 {
-    if (!connection->lingers && !has_unread(connection)) {
+    if (!connection->lingers && !sj_input_is_pending(connection)) {
         sj_connection_free(connection);
         return;
     }
@@ -134,6 +125,15 @@ static void answer(struct sj_connection *connection, struct sj_shard *runner)
     connection->outcome = outcome_of(connection, state);
     if (connection->outcome != SJ_OUTCOME_WAITS)
         end_exchange(connection, runner);
+}
+
+/* Have octets come that were not read, or has their end? */
+static bool has_unread(const struct sj_connection *connection)
+{
+    char octet;
+
+    return sj_input_is_pending(connection) ||
+           recv(connection->socket, &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 /* Owner, with the right back. */

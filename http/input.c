@@ -118,7 +118,7 @@ static void drain_body(struct sj_connection *connection)
         if (connection->deadline.queue != SJ_PHASE_BODY)
             sj_connection_enter(connection, SJ_PHASE_BODY);
     } else if (result == 1) {
-        connection->lingers = exchange->closes;
+        connection->lingers |= exchange->closes;
         sj_connection_ask(connection, exchange);
     } else {
         refuse(connection, exchange, result);
@@ -312,6 +312,7 @@ static void on_readable(evutil_socket_t socket, short what, void *argument)
     }
     length = recv(socket, exchange->buffer, SJ_EXCHANGE_READ, 0);
     if (length > 0) {
+        connection->lingers = length == SJ_EXCHANGE_READ; /* there may be more in the kernel */
         parse_direct(connection, exchange, (size_t)length);
         return;
     }

@@ -56,11 +56,11 @@ static char *name_of(int socket)
 }
 
 /* Takes over `socket`.  0 or -ENOMEM. */
-static int add(struct sj_listeners *listeners, int socket, const char *unix_path)
+static int add(struct sj_listeners *listeners, int socket, uint32_t loop, const char *unix_path)
 {
     struct sj_listener *items =
         realloc(listeners->items, (listeners->n_items + 1) * sizeof(*items));
-    struct sj_listener listener = {.socket = socket};
+    struct sj_listener listener = {.socket = socket, .loop = loop};
 
     if (items != NULL)
         listeners->items = items;
@@ -79,25 +79,59 @@ static int add(struct sj_listeners *listeners, int socket, const char *unix_path
     return 0;
 }
 
-static int listen_at(struct sj_listeners *listeners, const struct sockaddr *address,
-                     socklen_t length, int backlog)
+/* A bound socket, or -errno.  With SO_REUSEPORT from the start it may share its address with others
+ * that have it; `loop` 0 gets it only after bind, and so finds out whether somebody else listens
+ * there. */
+static int bind_at(const struct sockaddr *address, socklen_t length, uint32_t loop)
 {
-    int one = 1;
-    int socket_ = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int one = 1, error;
+    int bound = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (bound < 0)
+        return -errno;
+    setsockopt(bound, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (address->sa_family == AF_INET6)
+        setsockopt(bound, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+    if (loop != 0)
+        setsockopt(bound, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+    if (bind(bound, address, length) != 0) {
+        error = -errno;
+        close(bound);
+        return error;
+    }
+    setsockopt(bound, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+    return bound;
+}
+
+/* Takes over `bound`. */
+static int listen_with(struct sj_listeners *listeners, int bound, uint32_t loop, int backlog)
+{
     int error;
 
-    if (socket_ < 0)
-        return -errno;
-    setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (address->sa_family == AF_INET6)
-        setsockopt(socket_, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-    if (bind(socket_, address, length) == 0 && listen(socket_, backlog) == 0)
-        return add(listeners, socket_,
-                   address->sa_family == AF_UNIX
-                       ? ((const struct sockaddr_un *)(const void *)address)->sun_path
-                       : NULL);
+    if (listen(bound, backlog) == 0)
+        return add(listeners, bound, loop, NULL);
     error = -errno;
-    close(socket_);
+    close(bound);
+    return error;
+}
+
+/* One socket for each loop.  Port 0 is chosen by the first one. */
+static int listen_at(struct sj_listeners *listeners, const struct addrinfo *at,
+                     const struct sj_listen_config *config)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof(address);
+    int bound = bind_at(at->ai_addr, at->ai_addrlen, 0);
+    int error = bound < 0 ? bound : 0;
+
+    if (error == 0 && getsockname(bound, (struct sockaddr *)&address, &length) != 0)
+        length = 0;
+    if (error == 0)
+        error = listen_with(listeners, bound, 0, config->backlog);
+    for (uint32_t loop = 1; loop < config->n_loops && error == 0; loop++) {
+        bound = bind_at((const struct sockaddr *)&address, length, loop);
+        error = bound < 0 ? bound : listen_with(listeners, bound, loop, config->backlog);
+    }
     return error;
 }
 
@@ -121,6 +155,7 @@ static void remove_stale(const struct sockaddr_un *address)
 static int open_unix(struct sj_listeners *listeners, const char *path, int backlog)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int bound, error;
 
     if (*path == '\0')
         return -EINVAL;
@@ -128,7 +163,14 @@ static int open_unix(struct sj_listeners *listeners, const char *path, int backl
         return -ENAMETOOLONG;
     strcpy(address.sun_path, path);
     remove_stale(&address);
-    return listen_at(listeners, (const struct sockaddr *)&address, sizeof(address), backlog);
+    bound = bind_at((const struct sockaddr *)&address, sizeof(address), 0);
+    if (bound < 0)
+        return bound;
+    if (listen(bound, backlog) == 0)
+        return add(listeners, bound, SJ_ALL_LOOPS, path);
+    error = -errno;
+    close(bound);
+    return error;
 }
 
 static int adopt(struct sj_listeners *listeners, int socket)
@@ -142,7 +184,7 @@ static int adopt(struct sj_listeners *listeners, int socket)
         return -EINVAL;
     evutil_make_socket_nonblocking(socket);
     evutil_make_socket_closeonexec(socket);
-    return add(listeners, socket, NULL);
+    return add(listeners, socket, SJ_ALL_LOOPS, NULL);
 }
 
 /* A decimal number from 0 to `most`, or -EINVAL. */
@@ -163,13 +205,14 @@ static int open_fd(struct sj_listeners *listeners, const char *text)
 
 /* At each of the addresses that a name has; those of a family that this machine has not are left
  * out, as long as one is left. */
-static int listen_at_each(struct sj_listeners *listeners, const struct addrinfo *found, int backlog)
+static int listen_at_each(struct sj_listeners *listeners, const struct addrinfo *found,
+                          const struct sj_listen_config *config)
 {
     size_t n_before = listeners->n_items;
     int error = 0;
 
     for (; found != NULL; found = found->ai_next) {
-        error = listen_at(listeners, found->ai_addr, found->ai_addrlen, backlog);
+        error = listen_at(listeners, found, config);
         if (error != 0 && error != -EAFNOSUPPORT)
             return error;
     }
@@ -177,7 +220,8 @@ static int listen_at_each(struct sj_listeners *listeners, const struct addrinfo 
 }
 
 /* HOST:PORT; a name with several addresses listens at each. */
-static int open_tcp(struct sj_listeners *listeners, const char *spec, int backlog)
+static int open_tcp(struct sj_listeners *listeners, const char *spec,
+                    const struct sj_listen_config *config)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     const char *colon = strrchr(spec, ':');
@@ -201,18 +245,19 @@ static int open_tcp(struct sj_listeners *listeners, const char *spec, int backlo
     if (getaddrinfo(length == 0 || strcmp(host, "*") == 0 ? NULL : host, colon + 1, &hints,
                     &found) != 0)
         return -EADDRNOTAVAIL;
-    error = listen_at_each(listeners, found, backlog);
+    error = listen_at_each(listeners, found, config);
     freeaddrinfo(found);
     return error;
 }
 
-static int open_one(struct sj_listeners *listeners, const char *spec, int backlog)
+static int open_one(struct sj_listeners *listeners, const char *spec,
+                    const struct sj_listen_config *config)
 {
     if (strncmp(spec, "unix:", 5) == 0)
-        return open_unix(listeners, spec + 5, backlog);
+        return open_unix(listeners, spec + 5, config->backlog);
     if (strncmp(spec, "fd://", 5) == 0)
         return open_fd(listeners, spec + 5);
-    return open_tcp(listeners, spec, backlog);
+    return open_tcp(listeners, spec, config);
 }
 
 /* sd_listen_fds(3), by its documented protocol; unset, so that no child takes them for its own. */
@@ -242,15 +287,16 @@ static const char *remedy(int error)
     }
 }
 
-static int open_all(struct sj_listeners *listeners, const struct sj_option_list *specs, int backlog,
+static int open_all(struct sj_listeners *listeners, const struct sj_listen_config *config,
                     const char **failed)
 {
+    const struct sj_option_list *specs = config->specs;
     int n_passed = systemd_sockets();
     int error = 0;
 
     for (size_t i = 0; i < specs->n_items && error == 0; i++) {
         *failed = specs->items[i];
-        error = open_one(listeners, *failed, backlog);
+        error = open_one(listeners, *failed, config);
     }
     if (specs->n_items > 0 || error != 0)
         return error;
@@ -260,17 +306,17 @@ static int open_all(struct sj_listeners *listeners, const struct sj_option_list 
     if (n_passed > 0)
         return error;
     *failed = "127.0.0.1:8080";
-    return open_one(listeners, *failed, backlog);
+    return open_one(listeners, *failed, config);
 }
 
-int sj_listeners_open(struct sj_listeners *listeners, const struct sj_option_list *specs,
-                      int backlog, char *error, size_t error_size)
+int sj_listeners_open(struct sj_listeners *listeners, const struct sj_listen_config *config,
+                      char *error, size_t error_size)
 {
     const char *failed = "";
     int result;
 
     *listeners = (struct sj_listeners){NULL, 0};
-    result = open_all(listeners, specs, backlog, &failed);
+    result = open_all(listeners, config, &failed);
     if (result != 0) {
         snprintf(error, error_size, "--listen %s: %s%s", failed, strerror(-result), remedy(result));
         sj_listeners_close(listeners);

@@ -211,8 +211,9 @@ static void describe_listeners(const struct server *server, char *text, size_t s
     int used = 0;
 
     for (size_t i = 0; i < server->listeners.n_items && used >= 0 && (size_t)used < size; i++)
-        used += snprintf(text + used, size - (size_t)used, "%s%s", i > 0 ? ", " : "",
-                         server->listeners.items[i].address);
+        if (server->listeners.items[i].loop == 0 || server->listeners.items[i].loop == SJ_ALL_LOOPS)
+            used += snprintf(text + used, size - (size_t)used, "%s%s", used > 0 ? ", " : "",
+                             server->listeners.items[i].address);
 }
 
 static void begin_serving(struct server *server, const struct sj_generation_summary *summary)
@@ -452,15 +453,16 @@ static int make_common(struct server *server, const char *const *roots, size_t n
 static int make_server(struct server *server, const char *const *roots, size_t n_roots)
 {
     const struct sj_config *config = server->config;
+    struct sj_listen_config listen = {.specs = &config->listen, .backlog = (int)config->backlog};
     char error[1024] = "out of memory";
     int result = make_common(server, roots, n_roots);
 
     if (result != 0)
         return result;
+    listen.n_loops = sj_sched_loops(server->sched);
     result = sj_process_find(config->user, config->group, &server->user, error, sizeof(error));
     if (result == 0)
-        result = sj_listeners_open(&server->listeners, &config->listen, (int)config->backlog, error,
-                                   sizeof(error));
+        result = sj_listeners_open(&server->listeners, &listen, error, sizeof(error));
     if (result == 0)
         result = make_shards(server);
     if (result != 0) {

@@ -15,6 +15,9 @@
 
 #define SJ_LINGER_NS (2 * 1000000000ull)
 
+/* A response of so many octets reaches the client before anything that it may still send. */
+#define SJ_SMALL (16 * 1024)
+
 static struct sj_connection *of_deadline(struct sj_deadline *deadline)
 {
     return (struct sj_connection *)(void *)((char *)deadline -
@@ -65,8 +68,9 @@ void sj_connection_free(struct sj_connection *connection)
     free(connection);
 }
 
-/* Closes in stages (RFC 9112 section 9.6): unread octets at a close would make the kernel send a
- * reset, which can destroy the response before the client has read it. */
+/* Closes in stages (RFC 9112 section 9.6): octets that come after a close, or were not read before,
+ * make the kernel send a reset, which can destroy the response before the client has read it.  At
+ * once only a connection that its client asked to close, behind a small response. */
 static void close_connection(struct sj_connection *connection)
 {
     if (!connection->lingers && !sj_input_is_pending(connection)) {
@@ -89,6 +93,8 @@ static void end_exchange(struct sj_connection *connection, struct sj_shard *by)
 
     sj_count(&by->n_requests, 1);
     sj_count(&by->n_octets_sent, exchange->output.sent);
+    if (exchange->output.sent > SJ_SMALL)
+        connection->lingers = true;
     if (sj_log_has_access(log))
         sj_accesslog_write(log, &connection->peer.any, exchange);
     connection->exchange = NULL;
@@ -115,8 +121,10 @@ static void answer(struct sj_connection *connection, struct sj_shard *runner)
     const struct sj_generation *generation = sj_index_begin(index);
     enum sj_output_state state;
 
-    if (is_draining(runner->service))
+    if (is_draining(runner->service) && !exchange->closes) {
         exchange->closes = true;
+        connection->lingers = true;
+    }
     sj_static_answer(&runner->service->site, generation, &runner->composer, exchange);
     state = sj_output_pump(&exchange->output, connection->socket);
     if (state == SJ_OUTPUT_WAITS && sj_output_keep(&exchange->output) != 0)
@@ -243,20 +251,35 @@ static bool meets_min_rate(struct sj_connection *connection, uint64_t now_ns)
     return is_met;
 }
 
+/* RFC 9110 section 15.5.9.  A client that has not begun has nothing to be told. */
 static void time_out_request(struct sj_connection *connection)
 {
     struct sj_exchange_pool *pool = &connection->shard->exchanges;
-    struct sj_exchange *exchange = sj_exchange_new(pool);
+    struct sj_exchange *exchange = connection->exchange;
 
+    if (exchange != NULL && connection->deadline.queue == SJ_PHASE_HEAD) {
+        exchange = sj_exchange_new(pool); /* one with a buffer */
+        if (exchange != NULL)
+            exchange->request.method = connection->exchange->request.method;
+        sj_exchange_free(pool, connection->exchange);
+        connection->exchange = NULL;
+    }
     if (exchange == NULL) {
         sj_connection_free(connection);
         return;
     }
-    sj_exchange_free(pool, connection->exchange);
     exchange->status = 408;
     exchange->closes = true;
     connection->lingers = true;
     sj_connection_ask(connection, exchange);
+}
+
+/* With the response on its way: what has gone is counted and logged. */
+static void cut_off(struct sj_connection *connection)
+{
+    if (connection->deadline.queue == SJ_PHASE_SENDING)
+        end_exchange(connection, connection->shard);
+    sj_connection_free(connection);
 }
 
 static void on_deadline(struct sj_deadline *deadline, uint64_t now_ns)
@@ -279,7 +302,7 @@ static void on_deadline(struct sj_deadline *deadline, uint64_t now_ns)
         if (meets_min_rate(connection, now_ns))
             sj_deadline_move(deadlines, deadline, SJ_PHASE_SENDING, now_ns);
         else
-            sj_connection_free(connection);
+            cut_off(connection);
         break;
     default:
         sj_connection_free(connection);
@@ -372,7 +395,7 @@ static void drop(struct sj_connection *connection)
     if (sj_lend_want(&connection->lend))
         connection->is_dropped = true;
     else
-        sj_connection_free(connection);
+        cut_off(connection);
 }
 
 void sj_connections_drop(struct sj_shard *shard)

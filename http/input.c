@@ -8,6 +8,13 @@
 /* A request's body that nobody wants is read up to here; a longer one ends the connection. */
 #define SJ_DRAINED_MAX (64 * 1024)
 
+/*
+ * So much may wait for its turn, in octets; then the bufferevent stops reading until more is
+ * needed. Not by its own high watermark: beyond that libevent 2.1 calls the read callback again and
+ * again within one turn, until somebody consumes, and the one who would is the task after the turn.
+ */
+#define SJ_WAITING_MAX (64 * 1024)
+
 static struct evbuffer *buffer_of(const struct sj_connection *connection)
 {
     return bufferevent_get_input(connection->input);
@@ -40,6 +47,13 @@ static void read_direct(struct sj_connection *connection)
     }
     connection->is_buffered = false;
     bufferevent_disable(connection->input, EV_READ);
+}
+
+/* More is needed to go on. */
+static void read_on(struct sj_connection *connection)
+{
+    if ((bufferevent_get_enabled(connection->input) & EV_READ) == 0)
+        bufferevent_enable(connection->input, EV_READ);
 }
 
 /* Puts aside what was read but not used.  0 or -ENOMEM. */
@@ -117,6 +131,7 @@ static void drain_body(struct sj_connection *connection)
     } else if (result == 0) {
         if (connection->deadline.queue != SJ_PHASE_BODY)
             sj_connection_enter(connection, SJ_PHASE_BODY);
+        read_on(connection);
     } else if (result == 1) {
         connection->lingers |= exchange->closes;
         sj_connection_ask(connection, exchange);
@@ -185,12 +200,19 @@ static struct sj_exchange *take_head(struct sj_connection *connection, const cha
     return exchange;
 }
 
-static void wait_for_head(struct sj_connection *connection)
+/* Empty lines alone are not the beginning of a request: the connection is still idle. */
+static void wait_for_head(struct sj_connection *connection, size_t length)
 {
-    if (connection->has_ended)
+    const struct sj_request *request = &connection->exchange->request;
+    bool has_begun = request->state != SJ_REQUEST_LINE || request->parsed < length;
+
+    if (connection->has_ended) {
         sj_connection_free(connection);
-    else if (connection->deadline.queue != SJ_PHASE_HEAD)
+        return;
+    }
+    if (has_begun && connection->deadline.queue != SJ_PHASE_HEAD)
         sj_connection_enter(connection, SJ_PHASE_HEAD);
+    read_on(connection);
 }
 
 /* The next request out of the bufferevent. */
@@ -213,7 +235,7 @@ static void parse_buffered(struct sj_connection *connection)
     status =
         sj_request_parse(&connection->exchange->request, &shard->service->limits, head, length);
     if (status == -EAGAIN) {
-        wait_for_head(connection);
+        wait_for_head(connection, length);
         return;
     }
     exchange = take_head(connection, head,
@@ -250,9 +272,10 @@ static void on_buffered(struct bufferevent *input, void *argument)
 {
     struct sj_connection *connection = argument;
 
-    (void)input;
     if (may_parse(connection))
         sj_input_resume(connection);
+    else if (evbuffer_get_length(buffer_of(connection)) >= SJ_WAITING_MAX)
+        bufferevent_disable(input, EV_READ);
 }
 
 static void on_event(struct bufferevent *input, short what, void *argument)
@@ -285,7 +308,7 @@ static void parse_direct(struct sj_connection *connection, struct sj_exchange *e
         sj_connection_free(connection);
     } else if (status == -EAGAIN) {
         sj_exchange_free(&shard->exchanges, exchange);
-        wait_for_head(connection);
+        wait_for_head(connection, length);
     } else if (status == 0) {
         take_request(connection, exchange);
     } else {
@@ -342,13 +365,6 @@ void sj_input_discard(struct sj_connection *connection)
         sj_connection_free(connection);
 }
 
-/* Enough for the longest head that the limits allow, so that it can always be completed. */
-static size_t high_watermark(const struct sj_request_limits *limits)
-{
-    size_t head = (size_t)limits->line + limits->fields_bytes + 1024;
-    return head > 65536 ? head : 65536;
-}
-
 int sj_input_init(struct sj_connection *connection)
 {
     struct event_base *base = sj_loop_base(connection->shard->loop);
@@ -359,8 +375,6 @@ int sj_input_init(struct sj_connection *connection)
     connection->input = input;
     bufferevent_disable(input, EV_READ | EV_WRITE); /* writing is http/output.c's alone */
     bufferevent_setcb(input, on_buffered, NULL, on_event, connection);
-    bufferevent_setwatermark(input, EV_READ, 0,
-                             high_watermark(&connection->shard->service->limits));
     event_assign(&connection->readable, base, connection->socket, EV_READ | EV_PERSIST, on_readable,
                  connection);
     if (event_add(&connection->readable, NULL) != 0) {

@@ -2,6 +2,7 @@
 #include "http/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
@@ -80,6 +81,16 @@ int sj_process_become(const struct sj_process_user *who)
     return 0;
 }
 
+/* As root, maybe in a folder that others can write to: never through a link of theirs. */
+static FILE *create(const char *path)
+{
+    int descriptor;
+
+    unlink(path);
+    descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    return descriptor >= 0 ? fdopen(descriptor, "w") : NULL;
+}
+
 int sj_process_write_pid(const char *path)
 {
     char *temporary = NULL;
@@ -88,7 +99,7 @@ int sj_process_write_pid(const char *path)
 
     if (asprintf(&temporary, "%s.new", path) < 0)
         return -ENOMEM;
-    file = fopen(temporary, "we");
+    file = create(temporary);
     if (file == NULL || fprintf(file, "%d\n", (int)getpid()) < 0)
         error = -errno;
     if (file != NULL && fclose(file) != 0 && error == 0)

@@ -82,11 +82,15 @@ static void on_command_accept(struct sj_message *message)
                sj_loop_index(command->shard->loop));
 }
 
-/* The last loop that has stopped accepting closes the sockets: from then on clients are refused. */
+/* The last loop that has stopped accepting closes the sockets: from then on clients are refused.
+ * The exchange pairs with the one of n_open in http/connection.c: whoever is last tells. */
 static void close_listeners(struct server *server)
 {
-    if (ck_pr_faa_uint(&server->n_accepting, (unsigned)-1) == 1)
-        sj_listeners_close(&server->listeners);
+    if (ck_pr_faa_uint(&server->n_accepting, (unsigned)-1) != 1)
+        return;
+    sj_listeners_close(&server->listeners);
+    if (ck_pr_load_64(&server->service.n_open) == 0)
+        eventfd_write(server->service.drained, 1);
 }
 
 static void on_command_drain(struct sj_message *message)
@@ -155,17 +159,17 @@ static void drain(struct server *server)
            (unsigned long long)timeout_ms);
     command_all(server, COMMAND_DRAIN);
     event_add(server->deadline, &timeout);
-    if (ck_pr_load_64(&server->service.n_open) == 0)
-        stop(server);
 }
 
 static void on_drained(evutil_socket_t descriptor, short what, void *argument)
 {
+    struct server *server = argument;
     eventfd_t count;
 
     (void)what;
     eventfd_read(descriptor, &count);
-    stop(argument);
+    if (ck_pr_load_uint(&server->n_accepting) == 0 && ck_pr_load_64(&server->service.n_open) == 0)
+        stop(server);
 }
 
 static void on_drain_timeout(evutil_socket_t none, short what, void *argument)
@@ -376,7 +380,6 @@ static int make_index(struct server *server, const char *const *roots, size_t n_
 
 static int make_events(struct server *server)
 {
-    server->signals = sj_process_signals();
     server->service.drained = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     server->base = event_base_new();
     if (server->signals < 0 || server->service.drained < 0 || server->base == NULL)
@@ -408,7 +411,8 @@ static int set_limits(struct server *server)
     };
     service->max_connections = config->connections;
     if (config->connections == 0)
-        service->max_connections = files > 2 * SJ_OWN_FILES ? files - SJ_OWN_FILES : files / 2;
+        service->max_connections =
+            files > 2 * SJ_OWN_FILES ? (files - SJ_OWN_FILES) / 2 : files / 4;
     if (config->connections_per_address == 0)
         return 0;
     service->addresses = sj_addresses_new(config->connections_per_address);
@@ -440,6 +444,7 @@ static int take_identity(struct server *server)
 /* Everything that does not listen: what plan and serve have in common. */
 static int make_common(struct server *server, const char *const *roots, size_t n_roots)
 {
+    server->signals = sj_process_signals();
     if (sj_thread_enter() != 0 || open_log(server) != 0)
         return -EINVAL;
     if (make_events(server) != 0 || set_limits(server) != 0 || make_sched(server) != 0) {

@@ -7,8 +7,8 @@ import time
 
 import content
 from case import equal, test, true
-from server import shared
-from wire import Client, request
+from server import Server, shared
+from wire import Client, fetch, request
 
 GET = b"GET /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -183,3 +183,44 @@ def hundreds_of_connections_at_once():
     finally:
         for client in clients:
             client.close()
+
+
+def _flood(client, data):
+    """Sends as much of it as the server takes."""
+    client.socket.setblocking(False)
+    end = time.monotonic() + 1
+    while data and time.monotonic() < end:
+        try:
+            data = data[client.socket.send(data):]
+        except BlockingIOError:
+            time.sleep(0.01)
+    client.socket.setblocking(True)
+
+
+@test
+def who_sends_on_without_reading_stops_nobody_else():
+    with Server("--loops", "1", roots=[content.make_tree()]) as server:
+        with Client(server.address, receive_buffer=4096) as small, Client(server.address, receive_buffer=4096) as large:
+            _flood(small, GET * 40000)
+            _flood(large, b"GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n" + GET * 10000)
+            for _ in range(5):
+                equal(fetch(server.address, "/hello.txt").body, content.TEXT)
+
+
+@test
+def forty_thousand_pipelined_requests_are_all_answered():
+    with Client(address(), timeout=20) as client:
+        sender = threading.Thread(target=client.send, args=(GET * 40000,))
+        sender.start()
+        for _ in range(40000):
+            equal(client.read().body, content.TEXT)
+        sender.join()
+
+
+@test
+def empty_lines_alone_are_idle():
+    with Server("--header-timeout", "300ms", roots=[content.make_tree()]) as server, Client(server.address) as client:
+        equal(client.get("/hello.txt").status, 200)
+        client.send(b"\r\n")
+        time.sleep(1)
+        equal(client.get("/hello.txt").status, 200)

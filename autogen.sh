@@ -17,7 +17,7 @@ build=$top/build
 
 for_run='gcc libc6-dev make autoconf automake pkg-config libevent-dev libck-dev libxxhash-dev
     zlib1g-dev libbrotli-dev libzstd-dev'
-for_check='libcmocka-dev g++ python3 curl relacy-dev spin'
+for_check='libcmocka-dev g++ python3 curl strace relacy-dev spin'
 for_bench='python3 wrk nginx h2o lighttpd gunicorn python3-whitenoise'
 
 say() {

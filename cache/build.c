@@ -42,16 +42,6 @@ static int explain(struct work *work, int error, const char *what)
     return error;
 }
 
-/* The one of before, when it is the same directory. */
-static void keep_root(struct sj_root **root, struct sj_root *before)
-{
-    if (before == NULL || before->device != (*root)->device || before->inode != (*root)->inode)
-        return;
-    sj_root_release(*root);
-    sj_root_acquire(before);
-    *root = before;
-}
-
 static int open_roots(struct work *work)
 {
     const struct sj_settings *settings = work->build->settings;
@@ -63,7 +53,7 @@ static int open_roots(struct work *work)
         if (error != 0)
             return explain(work, error, settings->roots[i].path);
         if (i < work->build->before->n_roots)
-            keep_root(&work->made->roots[i], work->build->before->roots[i]);
+            sj_root_keep(&work->made->roots[i], work->build->before->roots[i]);
     }
     return 0;
 }
@@ -94,6 +84,8 @@ static int scan_all(struct work *work)
             (struct sj_scan){.root = work->made->roots[i],
                              .watch = work->build->watch,
                              .group = &work->group,
+                             .is_cancelled = work->build->is_cancelled,
+                             .linked_files_limit = work->build->settings->linked_files_limit,
                              .serves_dotfiles = work->build->settings->serves_dotfiles};
         error = sj_scan_start(&work->scans[i]);
     }
@@ -107,6 +99,15 @@ static int scan_all(struct work *work)
 static void fail(struct work *work, int error)
 {
     ck_pr_cas_int(&work->error, 0, error);
+}
+
+/* The load of the flag pairs with the store in sj_index_cancel.  Subtasks look at it and at the
+ * error without order, only to end early; the join orders the last look. */
+static bool goes_on(struct work *work)
+{
+    if (ck_pr_load_32(work->build->is_cancelled) != 0)
+        fail(work, -ECANCELED);
+    return ck_pr_load_int(&work->error) == 0;
 }
 
 static void add_fault(struct batch *batch, const struct sj_scan_directory *directory,
@@ -129,11 +130,11 @@ static void read_want(struct work *work, struct sj_want *want, struct sj_reader 
     snprintf(path, sizeof(path), "%s%s", want->directory->path,
              sj_scan_name(want->directory, want->at));
     want->error = sj_content_read(&request, reader, &want->file);
-    if (want->error == -ENOMEM || want->error == -EMFILE || want->error == -ENFILE)
+    if (want->error == -ENOMEM || want->error == -ECANCELED || want->error == -EMFILE ||
+        want->error == -ENFILE)
         fail(work, want->error);
 }
 
-/* Subtasks look at the error without order, only to end early; the join orders the last look. */
 static void run_reads(struct sj_task *task)
 {
     struct batch *batch = (struct batch *)task;
@@ -141,7 +142,9 @@ static void run_reads(struct sj_task *task)
     struct sj_reader *reader = sj_reader_new();
     if (reader == NULL)
         fail(work, -ENOMEM);
-    for (size_t i = batch->first; i < batch->end && ck_pr_load_int(&work->error) == 0; i++)
+    else
+        reader->is_cancelled = work->build->is_cancelled;
+    for (size_t i = batch->first; i < batch->end && goes_on(work); i++)
         read_want(work, work->gathered.reads[i], reader);
     sj_reader_free(reader);
 }
@@ -200,6 +203,19 @@ static void follow(struct work *work, struct sj_job *job, const struct sj_recipe
         fail(work, -ENOMEM);
 }
 
+/* A file that is written all the time keeps the entry it has, and is sent as it then is. */
+static bool keep_entry(struct work *work, struct sj_job *job, struct sj_recipe *recipe)
+{
+    set_path(recipe, job);
+    const struct sj_entry *old =
+        sj_generation_find(work->build->before, recipe->whole, recipe->path_length);
+    if (old == NULL || job->kind != SJ_RECIPE_FILE || old->kind != SJ_ENTRY_FILE)
+        return false;
+    job->entry = (struct sj_entry *)(uintptr_t)old;
+    sj_entry_acquire(job->entry);
+    return true;
+}
+
 static void make_entry(struct batch *batch, struct sj_job *job, char *room)
 {
     struct work *work = batch->work;
@@ -212,6 +228,8 @@ static void make_entry(struct batch *batch, struct sj_job *job, char *room)
                                .now = work->now};
     const struct sj_want *want = job->file->want;
     if (want->file == NULL) {
+        if (want->error == -ESTALE && keep_entry(work, job, &recipe))
+            return;
         if (want->error != -ENOENT && job->kind == SJ_RECIPE_FILE)
             add_fault(batch, job->directory, job->file, sj_fault_reason(want->error));
         return;
@@ -233,7 +251,7 @@ static void run_jobs(struct sj_task *task)
     char *room = malloc(sj_recipe_room(work->made->rules));
     if (room == NULL)
         fail(work, -ENOMEM);
-    for (size_t i = batch->first; i < batch->end && ck_pr_load_int(&work->error) == 0; i++)
+    for (size_t i = batch->first; i < batch->end && goes_on(work); i++)
         make_entry(batch, &work->gathered.jobs[i], room);
     free(room);
 }
@@ -255,19 +273,19 @@ static size_t end_of_jobs(const struct work *work, size_t first)
     return first + (left < MAKE_JOBS ? left : MAKE_JOBS);
 }
 
-/* Spawns batches of what `end_of` cuts, and joins them. */
-static int run_batches(struct work *work, size_t n, void (*run)(struct sj_task *task),
+/* Spawns batches of what `end_of` cuts from `start` on, and joins them. */
+static int run_batches(struct work *work, size_t start, size_t n, void (*run)(struct sj_task *task),
                        size_t (*end_of)(const struct work *work, size_t first))
 {
     size_t n_batches = 0;
     int error = 0;
-    for (size_t first = 0; first < n; first = end_of(work, first))
+    for (size_t first = start; first < n; first = end_of(work, first))
         n_batches++;
     struct batch *batches = calloc(n_batches + 1, sizeof(*batches));
     if (batches == NULL)
         return -ENOMEM;
     sj_group_init(&work->group);
-    for (size_t i = 0, first = 0; i < n_batches; first = batches[i++].end) {
+    for (size_t i = 0, first = start; i < n_batches; first = batches[i++].end) {
         batches[i] = (struct batch){
             .task = {.run = run}, .work = work, .first = first, .end = end_of(work, first)};
         sj_spawn(&work->group, &batches[i].task);
@@ -316,23 +334,12 @@ static int collect(struct work *work)
     return error;
 }
 
-/* The file that a path leads to, if need be over a redirect to its directory. */
-static const struct sj_entry *find_page(const struct sj_generation *generation, const char *path)
-{
-    const struct sj_entry *entry = sj_generation_find(generation, path, strlen(path));
-    if (entry != NULL && entry->kind == SJ_ENTRY_REDIRECT) {
-        const char *slash = strrchr(path, '/');
-        entry = sj_generation_find(generation, path, (size_t)(slash - path) + 1);
-    }
-    return entry != NULL && entry->kind == SJ_ENTRY_FILE ? entry : NULL;
-}
-
 static int finish(struct work *work)
 {
     const char *fallback = work->build->settings->fallback;
-    work->made->not_found = find_page(work->made, "/404.html");
+    work->made->not_found = sj_generation_find_page(work->made, "/404.html");
     if (fallback != NULL) {
-        work->made->fallback = find_page(work->made, fallback);
+        work->made->fallback = sj_generation_find_page(work->made, fallback);
         if (work->made->fallback == NULL) {
             snprintf(work->text, work->text_size, "--spa %s: no such file in the index", fallback);
             return -ENOENT;
@@ -342,9 +349,23 @@ static int finish(struct work *work)
     return 0;
 }
 
+static int read_all(struct work *work)
+{
+    struct sj_gathered *gathered = &work->gathered;
+    int error = run_batches(work, 0, gathered->n_reads, run_reads, end_of_reads);
+    size_t n_before = gathered->n_reads;
+    if (error == 0)
+        error = sj_gather_strays(gathered, work->scans, work->made->n_roots, work->build->settings);
+    if (error == 0)
+        error = run_batches(work, n_before, gathered->n_reads, run_reads, end_of_reads);
+    for (size_t i = 0; error == 0 && i < gathered->n_reads; i++)
+        work->made->summary.n_files_read += gathered->reads[i]->file != NULL;
+    return error;
+}
+
 static int run(struct work *work)
 {
-    int error = open_roots(work);
+    int error = goes_on(work) ? open_roots(work) : work->error;
     if (error == 0)
         error = read_rules(work);
     if (error == 0)
@@ -353,11 +374,9 @@ static int run(struct work *work)
         error = sj_gather(&work->gathered, work->scans, work->made->n_roots, work->build->settings,
                           work->build->before);
     if (error == 0)
-        error = run_batches(work, work->gathered.n_reads, run_reads, end_of_reads);
+        error = read_all(work);
     if (error == 0)
-        error = run_batches(work, work->gathered.n_jobs, run_jobs, end_of_jobs);
-    for (size_t i = 0; error == 0 && i < work->gathered.n_reads; i++)
-        work->made->summary.n_files_read += work->gathered.reads[i]->file != NULL;
+        error = run_batches(work, 0, work->gathered.n_jobs, run_jobs, end_of_jobs);
     if (error == 0)
         error = collect(work);
     if (error == 0)
@@ -378,7 +397,9 @@ int sj_build_run(const struct sj_build *build, struct sj_generation **made, char
     int code = work.made == NULL ? -ENOMEM : run(&work);
     if (build->watch != NULL)
         sj_watch_end(build->watch, code == 0 ? SJ_WATCH_COMPLETE : SJ_WATCH_PARTIAL);
-    if (code != 0 && error[0] == '\0')
+    if (code == -ECANCELED)
+        snprintf(error, error_size, "stopping");
+    else if (code != 0 && error[0] == '\0')
         explain(&work, code, "index");
     for (size_t i = 0; work.scans != NULL && i < build->settings->n_roots; i++)
         sj_scan_fini(&work.scans[i]);

@@ -21,7 +21,8 @@
 struct sj_build {
     const struct sj_settings *settings;
     const struct sj_generation *before;
-    struct sj_watch *watch; /* or NULL */
+    struct sj_watch *watch;       /* or NULL */
+    const uint32_t *is_cancelled; /* 1 ends the build soon: -ECANCELED, "stopping" */
 };
 
 /* In a task on a worker.  0 and `*made`; or -errno and one line in `error`: nothing has changed,

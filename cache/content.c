@@ -59,6 +59,8 @@ static int read_streamed(int descriptor, struct sj_reader *reader, struct sj_fil
     uint64_t left = file->identity.size;
     XXH3_128bits_reset(reader->state);
     while (left > 0) {
+        if (sj_reader_is_cancelled(reader))
+            return -ECANCELED;
         size_t wanted = left < SJ_READER_SIZE ? left : SJ_READER_SIZE;
         ssize_t n = read_fully(descriptor, reader->buffer, wanted);
         if (n < 0)

@@ -25,7 +25,7 @@ struct sj_content_request {
 };
 
 /* Any thread; blocks.  0 and `*file` with one reference, or -errno: as sj_root_open, -EIO,
- * -ENOMEM; -ESTALE: it kept changing. */
+ * -ENOMEM; -ESTALE: it kept changing; -ECANCELED: the reader says so. */
 int sj_content_read(const struct sj_content_request *request, struct sj_reader *reader,
                     struct sj_file **file);
 

@@ -91,6 +91,15 @@ void sj_root_release(struct sj_root *root)
     free(root);
 }
 
+void sj_root_keep(struct sj_root **root, struct sj_root *before)
+{
+    if (before == NULL || before->device != (*root)->device || before->inode != (*root)->inode)
+        return;
+    sj_root_release(*root);
+    sj_root_acquire(before);
+    *root = before;
+}
+
 int sj_root_resolve(const struct sj_root *root, const char *path, int flags)
 {
     struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),

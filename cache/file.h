@@ -51,6 +51,9 @@ int sj_root_new(const struct sj_root_spec *spec, struct sj_root **root);
 void sj_root_acquire(struct sj_root *root);
 void sj_root_release(struct sj_root *root);
 
+/* Exchanges `*root` for the one of before (or NULL), when that is the same directory. */
+void sj_root_keep(struct sj_root **root, struct sj_root *before);
+
 /* openat2 below `root` with RESOLVE_NO_MAGICLINKS, and RESOLVE_BENEATH unless the root follows
  * symlinks; O_CLOEXEC is added to `flags`.  The descriptor, of whatever the path names, or
  * -errno: -EXDEV when it leaves the root (an absolute link always does). */

@@ -109,8 +109,8 @@ static bool is_reusable(const struct sj_want *want, const struct sj_file *file)
             sj_expansion_is_known(&file->expansion, want->coding, want->expansion_limit));
 }
 
-/* Returns the bytes that the files taken over hold in memory. */
-static uint64_t take_over(struct sj_gathered *gathered, const struct sj_generation *before)
+static void take_over(struct sj_gathered *gathered, const struct sj_settings *settings,
+                      const struct sj_generation *before)
 {
     uint64_t n_held = 0;
     for (size_t i = 0; i < gathered->n_wants; i++) {
@@ -125,7 +125,7 @@ static uint64_t take_over(struct sj_gathered *gathered, const struct sj_generati
         if (file->bytes != NULL)
             n_held += file->identity.size;
     }
-    return n_held;
+    gathered->hold_left = settings->memory_limit > n_held ? settings->memory_limit - n_held : 0;
 }
 
 static int compare_sizes(const void *a, const void *b)
@@ -135,24 +135,23 @@ static int compare_sizes(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The smallest first, as far as the memory goes.  Sorts a copy: files are read in the order in
- * which they lie in their directories. */
+/* Of the reads from `first` on, the smallest first, as far as the memory goes.  Sorts a copy: files
+ * are read in the order in which they lie in their directories. */
 static int choose_held(struct sj_gathered *gathered, const struct sj_settings *settings,
-                       uint64_t n_held)
+                       size_t first)
 {
-    uint64_t left = settings->memory_limit > n_held ? settings->memory_limit - n_held : 0;
-    size_t n = gathered->n_reads;
+    size_t n = gathered->n_reads - first;
     struct sj_want **sorted = calloc(n + 1, sizeof(struct sj_want *));
     if (sorted == NULL)
         return -ENOMEM;
-    memcpy(sorted, gathered->reads, n * sizeof(struct sj_want *));
+    memcpy(sorted, gathered->reads + first, n * sizeof(struct sj_want *));
     qsort(sorted, n, sizeof(struct sj_want *), compare_sizes);
     for (size_t i = 0; i < n; i++) {
         uint64_t size = sorted[i]->identity.size;
-        if (size > left || size > settings->memory_file_limit)
+        if (size > gathered->hold_left || size > settings->memory_file_limit)
             break;
         sorted[i]->hold_limit = size;
-        left -= size;
+        gathered->hold_left -= size;
     }
     free(sorted);
     return 0;
@@ -164,9 +163,45 @@ int sj_gather(struct sj_gathered *gathered, const struct sj_scan *scans, size_t 
     int error = allocate(gathered, scans, n_scans);
     for (size_t i = 0; error == 0 && i < n_scans; i++)
         error = gather_scan(gathered, &scans[i], settings);
-    if (error == 0)
-        error = choose_held(gathered, settings, take_over(gathered, before));
-    return error;
+    if (error != 0)
+        return error;
+    take_over(gathered, settings, before);
+    return choose_held(gathered, settings, 0);
+}
+
+static bool is_stray(const struct sj_want *want)
+{
+    return want->file == NULL || !sj_identity_equals(&want->file->identity, &want->identity);
+}
+
+/* The arrays have room for a want for each file. */
+static void part_strays(struct sj_gathered *gathered, const struct sj_scan_directory *directory)
+{
+    for (size_t i = 0; i < directory->n_files; i++) {
+        struct sj_scan_file *file = &directory->files[i];
+        const struct sj_want *shared = file->want;
+        if (shared == NULL || shared->at == file || !is_stray(shared))
+            continue;
+        file->want = &gathered->wants[gathered->n_wants++];
+        *file->want = (struct sj_want){.identity = file->identity,
+                                       .directory = directory,
+                                       .at = file,
+                                       .coding = shared->coding,
+                                       .expansion_limit = shared->expansion_limit};
+        gathered->reads[gathered->n_reads++] = file->want;
+    }
+}
+
+int sj_gather_strays(struct sj_gathered *gathered, const struct sj_scan *scans, size_t n_scans,
+                     const struct sj_settings *settings)
+{
+    size_t first = gathered->n_reads;
+    for (size_t i = 0; i < n_scans; i++) {
+        const struct sj_scan_directory *at = scans[i].top;
+        for (; at != NULL; at = sj_scan_next(at))
+            part_strays(gathered, at);
+    }
+    return choose_held(gathered, settings, first);
 }
 
 void sj_gathered_fini(struct sj_gathered *gathered)

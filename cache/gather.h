@@ -36,6 +36,7 @@ struct sj_gathered {
     size_t n_reads;
     struct sj_job *jobs; /* in the order of the roots */
     size_t n_jobs;
+    uint64_t hold_left; /* bytes that may still be held */
     struct sj_fault *faults;
     ck_hs_t set; /* of the wants */
 };
@@ -43,6 +44,12 @@ struct sj_gathered {
 /* Zeroed before.  0 or -ENOMEM; to be ended with fini in either case. */
 int sj_gather(struct sj_gathered *gathered, const struct sj_scan *scans, size_t n_scans,
               const struct sj_settings *settings, const struct sj_generation *before);
+
+/* After the reading.  What was read under one name and is not as it was scanned (or is gone) says
+ * nothing about the other names: each of them gets a want of its own, at the end of `reads`, and
+ * those are to be read as well.  Not to be called again then.  0 or -ENOMEM. */
+int sj_gather_strays(struct sj_gathered *gathered, const struct sj_scan *scans, size_t n_scans,
+                     const struct sj_settings *settings);
 
 void sj_gathered_fini(struct sj_gathered *gathered);
 

@@ -145,6 +145,17 @@ const struct sj_entry *sj_generation_find(const struct sj_generation *generation
     return sj_set_find(&generation->entries, &key);
 }
 
+const struct sj_entry *sj_generation_find_page(const struct sj_generation *generation,
+                                               const char *path)
+{
+    const struct sj_entry *entry = sj_generation_find(generation, path, strlen(path));
+    if (entry != NULL && entry->kind == SJ_ENTRY_REDIRECT) {
+        const char *slash = strrchr(path, '/');
+        entry = sj_generation_find(generation, path, (size_t)(slash - path) + 1);
+    }
+    return entry != NULL && entry->kind == SJ_ENTRY_FILE ? entry : NULL;
+}
+
 const struct sj_generation_summary *sj_generation_summary(const struct sj_generation *generation)
 {
     return &generation->summary;

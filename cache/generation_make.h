@@ -43,6 +43,10 @@ void sj_generation_sum_up(struct sj_generation *generation, const struct sj_gene
 struct sj_file *sj_generation_file(const struct sj_generation *generation,
                                    const struct sj_identity *identity);
 
+/* The file that a path leads to, if need be over a redirect to its directory; or NULL. */
+const struct sj_entry *sj_generation_find_page(const struct sj_generation *generation,
+                                               const char *path);
+
 /* One line a URL, sorted by path; then totals and faults.  0 or -ENOMEM. */
 int sj_generation_print(const struct sj_generation *generation, FILE *to);
 

@@ -18,7 +18,8 @@
 /*
  * Who touches what: `current` is written by the build alone, of which there is at most one;
  * `result` by the build until it sets is_finished, and by the controlling thread after it has seen
- * that; is_finished and is_suggested are exchanged by both sides, and the eventfd follows each; the
+ * that; is_finished and is_suggested are exchanged by both sides, and the eventfd follows each;
+ * is_cancelled is set by the controlling thread, and looked at by the build and its subtasks; the
  * rest belongs to the controlling thread.
  */
 struct sj_index {
@@ -32,6 +33,7 @@ struct sj_index {
     struct sj_index_result result;
     uint32_t is_finished;
     uint32_t is_suggested;
+    uint32_t is_cancelled;
     int wake;
     struct event *wake_event;
     struct event *timer;
@@ -86,7 +88,7 @@ static void raise_flag(struct sj_index *index, uint32_t *flag)
 static void run_build(struct sj_task *task)
 {
     struct sj_index *index = (struct sj_index *)task;
-    struct sj_build build = {index->settings, index->current, index->watch};
+    struct sj_build build = {index->settings, index->current, index->watch, &index->is_cancelled};
     struct sj_index_result *result = &index->result;
     struct sj_generation *made = NULL;
     uint64_t started_ns = sj_clock_ns();
@@ -290,6 +292,12 @@ void sj_index_reload(struct sj_index *index)
     index->is_building = sj_sched_submit(index->sched, &index->task) == 0;
     if (!index->is_building)
         note_change(index);
+}
+
+/* The store pairs with the loads in cache/build.c, cache/scan.c and cache/sidecar.h. */
+void sj_index_cancel(struct sj_index *index)
+{
+    ck_pr_store_32(&index->is_cancelled, 1);
 }
 
 void sj_index_suggest_reload(struct sj_index *index)

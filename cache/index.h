@@ -36,6 +36,8 @@ struct sj_index_config {
     uint64_t max_age_s;         /* Cache-Control; UINT64_MAX: no such field */
     uint64_t memory_limit;      /* bytes of bodies held in one generation */
     uint64_t memory_file_limit; /* larger files always go by sendfile */
+    uint64_t linked_files_limit; /* files reached through linked directories, of each root; 0: a
+                                  * default that real icon themes do not reach */
     bool serves_dotfiles;
     bool follows_symlinks;
     bool watches; /* inotify */
@@ -66,7 +68,12 @@ void sj_index_free(struct sj_index *index);
 void sj_index_set_done(struct sj_index *index, sj_index_done *done, void *argument);
 void sj_index_reload(struct sj_index *index);
 
-/* Any thread: the same, from a loop that met a file that is no longer as indexed.  Folds. */
+/* The controlling thread, when the program ends: a running build fails soon, later ones at once,
+ * with -ECANCELED and "stopping".  There is no way back. */
+void sj_index_cancel(struct sj_index *index);
+
+/* Any thread: the same as a reload, from a loop that met a file that is no longer as indexed.
+ * Folds. */
 void sj_index_suggest_reload(struct sj_index *index);
 
 /* Any registered thread.  Between the two: the current generation and all of its entries. */

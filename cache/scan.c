@@ -18,6 +18,15 @@ static void fail(struct sj_scan *scan, int error)
     ck_pr_cas_int(&scan->error, 0, error);
 }
 
+/* The load pairs with the store in sj_index_cancel: without order, as nothing follows from it but
+ * the end. */
+static bool goes_on(struct sj_scan *scan)
+{
+    if (ck_pr_load_32(scan->is_cancelled) != 0)
+        fail(scan, -ECANCELED);
+    return ck_pr_load_int(&scan->error) == 0;
+}
+
 static void add_fault(struct sj_scan_directory *directory, const char *name, const char *reason)
 {
     const char *const path[3] = {directory->scan->root->path, directory->path, name};
@@ -27,7 +36,9 @@ static void add_fault(struct sj_scan_directory *directory, const char *name, con
 
 static void add_error(struct sj_scan_directory *directory, const char *name, int error)
 {
-    if (error == -ENOMEM || error == -EMFILE || error == -ENFILE)
+    /* A root that cannot be read is no empty one: the generation of before serves on. */
+    bool is_root = directory->parent == NULL && *name == '\0';
+    if (is_root || error == -ENOMEM || error == -EMFILE || error == -ENFILE)
         fail(directory->scan, error);
     else
         add_fault(directory, name, sj_fault_reason(error));
@@ -67,6 +78,27 @@ static int append_file(struct sj_scan_directory *directory, const char *name,
     sj_identity_of(status, &directory->files[n].identity);
     directory->n_files++;
     return 0;
+}
+
+/* No more files are wanted from this directory.  The count is read without order: one that is late
+ * is noticed at the next file. */
+static bool is_full(const struct sj_scan_directory *directory)
+{
+    return directory->is_linked &&
+           ck_pr_load_64(&directory->scan->n_linked_files) > directory->scan->linked_files_limit;
+}
+
+/* The first file beyond the limit is the fault; the rest of it goes without saying. */
+static void add_file(struct sj_scan_directory *directory, const char *name,
+                     const struct stat *status)
+{
+    struct sj_scan *scan = directory->scan;
+    uint64_t n_before = directory->is_linked ? ck_pr_faa_64(&scan->n_linked_files, 1) : 0;
+    if (n_before == scan->linked_files_limit && directory->is_linked)
+        add_fault(directory, name, "too many files are reached through linked directories");
+    if ((n_before < scan->linked_files_limit || !directory->is_linked) &&
+        append_file(directory, name, status) != 0)
+        fail(scan, -ENOMEM);
 }
 
 static void run(struct sj_task *task);
@@ -131,8 +163,8 @@ static void add_link(struct sj_scan_directory *directory, const char *name)
         add_child(directory, name, BY_LINK);
     else if (!S_ISREG(status.st_mode))
         add_fault(directory, name, "link to something that is neither file nor directory");
-    else if (append_file(directory, name, &status) != 0)
-        fail(directory->scan, -ENOMEM);
+    else
+        add_file(directory, name, &status);
     if (target >= 0)
         close(target);
 }
@@ -175,8 +207,8 @@ static void add_item(struct sj_scan_directory *directory, int descriptor, const 
         add_child(directory, name, BY_NAME);
     else if (!S_ISREG(status.st_mode))
         add_fault(directory, name, "neither file nor directory");
-    else if (append_file(directory, name, &status) != 0)
-        fail(directory->scan, -ENOMEM);
+    else
+        add_file(directory, name, &status);
 }
 
 /* Takes the descriptor. */
@@ -190,7 +222,7 @@ static void read_items(struct sj_scan_directory *directory, int descriptor)
         return;
     }
     errno = 0;
-    while (ck_pr_load_int(&directory->scan->error) == 0 && (item = readdir(stream)) != NULL) {
+    while (goes_on(directory->scan) && !is_full(directory) && (item = readdir(stream)) != NULL) {
         add_item(directory, descriptor, item->d_name);
         errno = 0;
     }
@@ -297,7 +329,7 @@ __attribute__((noinline)) static void read_directory(struct sj_scan_directory *d
 static void run(struct sj_task *task)
 {
     struct sj_scan_directory *directory = (struct sj_scan_directory *)task;
-    if (ck_pr_load_int(&directory->scan->error) != 0)
+    if (!goes_on(directory->scan))
         return;
     read_directory(directory);
     for (struct sj_scan_directory *child = directory->children; child != NULL; child = child->next)

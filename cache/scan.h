@@ -11,8 +11,9 @@
  *
  * A tree is not trusted.  Whatever is not a regular file or a directory, cannot be read, leaves the
  * root or cannot be named in a URL is skipped as a fault; loops end where a directory is its own
- * ancestor; and the directories reached through links are bounded, as a few links can span a tree
- * without end.  Dot names are passed over in silence, unless they are to be served.
+ * ancestor; and the directories reached through links are bounded, and the files in them, as a few
+ * links can span a tree without end.  Dot names are passed over in silence, unless they are to be
+ * served.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,13 +55,16 @@ struct sj_scan {
     struct sj_root *root;
     struct sj_watch *watch; /* or NULL; told of each directory before it is read */
     struct sj_group *group;
+    const uint32_t *is_cancelled; /* 1 ends the walk soon: error is -ECANCELED */
+    uint64_t linked_files_limit;  /* files in directories that are reached through links */
     bool serves_dotfiles;
-    int error; /* -ENOMEM, -EMFILE, -ENFILE: the walk is not complete */
+    int error; /* -ENOMEM, -EMFILE, -ENFILE, -ECANCELED, the root's own: the walk is not complete */
     uint32_t n_linked;
+    uint64_t n_linked_files;
     struct sj_scan_directory *top;
 };
 
-/* Spawns the walk into scan->group; the first five members are set, the rest zero.  After the join
+/* Spawns the walk into scan->group; the first seven members are set, the rest zero.  After the join
  * `top` and `error` may be read.  0 or -ENOMEM. */
 int sj_scan_start(struct sj_scan *scan);
 

@@ -7,6 +7,9 @@
 #include <string.h>
 #include "cache/fingerprint.h"
 
+/* A few links to each other can name a tree without end: at 600 octets a URL, this is enough. */
+#define LINKED_FILES_MAX 4194304
+
 #define PREFIX_MAX 1024
 
 /* A copy of `length` octets with a slash on either side where it lacks one. */
@@ -133,6 +136,8 @@ int sj_settings_new(const struct sj_index_config *config, struct sj_settings **s
     made->max_age_s = config->max_age_s;
     made->memory_limit = config->memory_limit;
     made->memory_file_limit = config->memory_file_limit;
+    made->linked_files_limit =
+        config->linked_files_limit != 0 ? config->linked_files_limit : LINKED_FILES_MAX;
     made->serves_dotfiles = config->serves_dotfiles;
     int code = set_roots(config, made, error, error_size);
     if (code == 0)

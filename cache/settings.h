@@ -25,6 +25,7 @@ struct sj_settings {
     uint64_t max_age_s;
     uint64_t memory_limit;
     uint64_t memory_file_limit;
+    uint64_t linked_files_limit;
     bool serves_dotfiles;
 };
 

@@ -29,6 +29,7 @@ struct sj_reader *sj_reader_new(void)
     struct sj_reader *reader = malloc(sizeof(*reader));
     if (reader == NULL)
         return NULL;
+    reader->is_cancelled = NULL;
     reader->state = XXH3_createState();
     if (reader->state == NULL) {
         free(reader);
@@ -74,12 +75,12 @@ static uint8_t *output(const struct pump *pump)
     return (uint8_t *)pump->reader->buffer + HALF;
 }
 
-/* Takes `length` bytes from the output room.  False: beyond the limit. */
+/* Takes `length` bytes from the output room.  False: beyond the limit, or cancelled. */
 static bool emit(struct pump *pump, size_t length)
 {
     XXH3_128bits_update(pump->reader->state, output(pump), length);
     pump->n_written += length;
-    return pump->n_written <= pump->sidecar->limit;
+    return pump->n_written <= pump->sidecar->limit && !sj_reader_is_cancelled(pump->reader);
 }
 
 static void consume(struct pump *pump, size_t left)
@@ -214,6 +215,8 @@ int sj_sidecar_expand(const struct sj_sidecar *sidecar, struct sj_reader *reader
     XXH128_canonical_t digest;
     XXH3_128bits_reset(reader->state);
     int error = expand(&pump, &outcome);
+    if (error == 0 && sj_reader_is_cancelled(reader))
+        error = -ECANCELED;
     if (error != 0)
         return error;
     XXH128_canonicalFromHash(&digest, XXH3_128bits_digest(reader->state));

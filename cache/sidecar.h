@@ -12,11 +12,13 @@
  */
 #include <stddef.h>
 #include "cache/entry.h"
+#include "core/pr.h"
 
 #define SJ_READER_SIZE 131072
 
 /* What one thread reads and expands with; on the heap, it is large. */
 struct sj_reader {
+    const uint32_t *is_cancelled; /* 1 ends the reading and expanding soon; NULL: nothing does */
     struct XXH3_state_s *state;
     char buffer[SJ_READER_SIZE];
 };
@@ -24,6 +26,13 @@ struct sj_reader {
 /* NULL: no memory. */
 struct sj_reader *sj_reader_new(void);
 void sj_reader_free(struct sj_reader *reader);
+
+/* The load pairs with the store in sj_index_cancel: without order, as nothing follows from it but
+ * the end. */
+static inline bool sj_reader_is_cancelled(const struct sj_reader *reader)
+{
+    return reader->is_cancelled != NULL && ck_pr_load_32(reader->is_cancelled) != 0;
+}
 
 struct sj_sidecar {
     const char *bytes; /* or NULL: read from `descriptor`, from offset 0 */
@@ -33,7 +42,8 @@ struct sj_sidecar {
     uint64_t limit;
 };
 
-/* Any thread; blocks on the file.  0 and `*expansion`, or -errno (-ENOMEM, -EIO ...). */
+/* Any thread; blocks on the file.  0 and `*expansion`, or -errno (-ENOMEM, -EIO, -ECANCELED
+ * ...). */
 int sj_sidecar_expand(const struct sj_sidecar *sidecar, struct sj_reader *reader,
                       struct sj_expansion *expansion);
 

@@ -86,7 +86,8 @@ static void on_accept_again(evutil_socket_t none, short what, void *argument)
     (void)none;
     (void)what;
     for (unsigned i = 0; i < shard->n_accepting; i++)
-        event_add(&shard->accepting[i], NULL);
+        if (event_add(&shard->accepting[i], NULL) != 0)
+            evtimer_add(&shard->accept_again, &pause_time);
 }
 
 static bool has_room(struct sj_shard *shard)

@@ -138,6 +138,7 @@ static void stop(struct server *server)
         return;
     enter(server, SJ_SERVICE_DROPPING);
     sj_notify_stopping();
+    sj_index_cancel(server->service.site.index);
     command_all(server, COMMAND_DROP);
     event_base_loopbreak(server->base);
 }

@@ -1,11 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/build.h"
 
+#include "cache/scan.h"
+#include "core/pr.h"
 #include "tests/cache/site.h"
+
+/* What is to happen when a build opens its first file: after the scan, before any reading.  Or its
+ * `directory_turn`th directory.  Set while no build runs. */
+static struct {
+    void (*at_first_file)(struct site *site);
+    void (*at_directory)(struct site *site);
+    unsigned directory_turn;
+    unsigned n_files;
+    unsigned n_directories;
+    struct site *site;
+} hook;
+
+/* Stands before the C library's. */
+int fstat(int descriptor, struct stat *status)
+{
+    int code = fstatat(descriptor, "", status, AT_EMPTY_PATH);
+    if (code == 0 && S_ISREG(status->st_mode) && ck_pr_faa_uint(&hook.n_files, 1) == 0 &&
+        hook.at_first_file != NULL)
+        hook.at_first_file(hook.site);
+    if (code == 0 && S_ISDIR(status->st_mode) &&
+        ck_pr_faa_uint(&hook.n_directories, 1) + 1 == hook.directory_turn &&
+        hook.at_directory != NULL)
+        hook.at_directory(hook.site);
+    return code;
+}
 
 static int set_up(void **state)
 {
     *state = site_new();
+    memset(&hook, 0, sizeof(hook));
+    hook.site = *state;
     return 0;
 }
 
@@ -177,6 +206,71 @@ static void links_within_the_root_share_their_file(void **state)
     assert_ptr_equal(site_find(site, "/b")->representations[0].file, file);
     assert_ptr_equal(site_find(site, "/c")->representations[0].file, file);
     assert_int_equal(site->result.summary.n_files_read, 1);
+}
+
+/* Files are read in the order of their names: "a" is read as it was. */
+static void replace_and_unlink_first_links(struct site *site)
+{
+    struct tree *tree = site->tree;
+    assert_int_equal(rename(tree_path(tree, "z.new"), tree_path(tree, "m1")), 0);
+    unlink(tree_path(tree, "n1"));
+    unlink(tree_path(tree, "p1"));
+}
+
+static void a_replaced_link_says_nothing_about_the_other_links(void **state)
+{
+    struct site *site = *state;
+    tree_write(site->tree, "a", "first");
+    tree_write(site->tree, "m1", "old");
+    tree_write(site->tree, "n1", "kept");
+    tree_write(site->tree, "z.new", "new");
+    assert_int_equal(link(tree_path(site->tree, "m1"), tree_path(site->tree, "m2")), 0);
+    assert_int_equal(link(tree_path(site->tree, "n1"), tree_path(site->tree, "n2")), 0);
+    hook.at_first_file = replace_and_unlink_first_links;
+    site_start(site);
+    assert_memory_equal(site_find(site, "/m1")->representations[0].file->bytes, "new", 3);
+    assert_memory_equal(site_find(site, "/m2")->representations[0].file->bytes, "old", 3);
+    assert_false(sj_text_equals(site_find(site, "/m1")->representations[0].etag,
+                                site_find(site, "/m2")->representations[0].etag));
+    assert_null(site_find(site, "/n1"));
+    assert_non_null(site_find(site, "/n2"));
+    assert_memory_equal(site_find(site, "/n2")->representations[0].file->bytes, "kept", 4);
+    assert_null(site_find(site, "/z.new"));
+    assert_int_equal(site->result.summary.n_urls, 4);
+    site_settle();
+    assert_int_equal(site_reload(site), 0);
+    assert_int_equal(site->result.summary.n_unchanged, 4);
+    assert_int_equal(site->result.summary.n_removed, 0);
+}
+
+static void a_variant_is_found_under_its_other_link(void **state)
+{
+    struct site *site = *state;
+    tree_write(site->tree, "a", "first");
+    tree_write_gzip(site->tree, "p1", "body {}");
+    tree_write(site->tree, "q.css", "body {}");
+    assert_int_equal(link(tree_path(site->tree, "p1"), tree_path(site->tree, "q.css.gz")), 0);
+    tree_write(site->tree, "z.new", "");
+    tree_write(site->tree, "m1", "");
+    hook.at_first_file = replace_and_unlink_first_links;
+    site_start(site);
+    assert_null(site_find(site, "/p1"));
+    assert_non_null(site_find(site, "/q.css")->representations[SJ_GZIP].file);
+    assert_int_equal(site->result.summary.n_faults, 0);
+}
+
+static void reads_of_other_links_keep_the_memory_limit(void **state)
+{
+    struct site *site = *state;
+    site->config.memory_limit = 11;
+    tree_write(site->tree, "a", "1");
+    tree_write(site->tree, "m1", "55555");
+    tree_write(site->tree, "z.new", "55555");
+    assert_int_equal(link(tree_path(site->tree, "m1"), tree_path(site->tree, "m2")), 0);
+    hook.at_first_file = replace_and_unlink_first_links;
+    site_start(site);
+    assert_null(site_find(site, "/m2")->representations[0].file->bytes);
+    assert_int_equal(site->result.summary.n_held_bytes, 6);
 }
 
 static void links_out_of_the_root_are_followed_on_request(void **state)
@@ -369,6 +463,88 @@ static void links_among_directories_come_to_an_end(void **state)
     free(text);
 }
 
+static void too_many_files_through_links_are_one_fault(void **state)
+{
+    struct site *site = *state;
+    for (int i = 0; i < 1000; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "d/f%d", i);
+        tree_write(site->tree, name, "");
+    }
+    site->config.linked_files_limit = 2500;
+    for (int i = 0; i < 4; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "l/%d", i);
+        tree_link(site->tree, "../d", name);
+    }
+    site_start(site);
+    assert_int_equal(site->result.summary.n_urls, 1000 + 2500);
+    assert_int_equal(site->result.summary.n_faults, 1);
+    assert_true(has_logged(site, "/l/", "too many files are reached through linked directories"));
+    assert_non_null(site_find(site, "/d/f999"));
+}
+
+static void cancel(struct site *site)
+{
+    sj_index_cancel(site->index);
+}
+
+static void assert_stops(struct site *site)
+{
+    assert_int_equal(site_reload(site), -ECANCELED);
+    assert_string_equal(site->result.text, "stopping");
+}
+
+/* The second worker may be about to look at one more directory. */
+static void a_cancelled_scan_ends(void **state)
+{
+    struct site *site = *state;
+    site_start(site);
+    for (int i = 0; i < 500; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "w%d/a", i);
+        tree_write(site->tree, name, "x");
+    }
+    hook.n_directories = 0;
+    hook.directory_turn = 10;
+    hook.at_directory = cancel;
+    assert_stops(site);
+    assert_in_range(hook.n_directories, 10, 20);
+    assert_int_equal(hook.n_files, 0);
+}
+
+/* A hole that it would take minutes to read, and files that are not opened any more. */
+static void a_cancelled_reading_ends(void **state)
+{
+    struct site *site = *state;
+    site_start(site);
+    for (int i = 0; i < 60; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "f%d", i);
+        tree_write(site->tree, name, "x");
+    }
+    tree_write(site->tree, "a", "");
+    if (truncate(tree_path(site->tree, "a"), (off_t)1 << 40) != 0)
+        skip();
+    hook.at_first_file = cancel;
+    assert_stops(site);
+    assert_in_range(hook.n_files, 1, 4);
+}
+
+static void after_a_cancel_builds_fail_at_once(void **state)
+{
+    struct site *site = *state;
+    tree_write(site->tree, "a", "x");
+    site_start(site);
+    unsigned n_before = hook.n_directories;
+    sj_index_cancel(site->index);
+    assert_stops(site);
+    assert_stops(site);
+    assert_int_equal(hook.n_directories, n_before);
+    assert_non_null(site_find(site, "/a"));
+    assert_int_equal(site->result.summary.number, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -384,6 +560,9 @@ int main(void)
         TEST(bad_items_are_skipped_counted_and_named),
         TEST(names_that_are_not_utf8_are_served),
         TEST(links_within_the_root_share_their_file),
+        TEST(a_replaced_link_says_nothing_about_the_other_links),
+        TEST(a_variant_is_found_under_its_other_link),
+        TEST(reads_of_other_links_keep_the_memory_limit),
         TEST(links_out_of_the_root_are_followed_on_request),
         TEST(true_sidecars_are_variants_and_no_urls),
         TEST(an_older_sidecar_is_a_fault),
@@ -397,6 +576,10 @@ int main(void)
         TEST(special_entries_are_found),
         TEST(deep_and_wide_trees_are_walked),
         TEST(links_among_directories_come_to_an_end),
+        TEST(too_many_files_through_links_are_one_fault),
+        TEST(a_cancelled_scan_ends),
+        TEST(a_cancelled_reading_ends),
+        TEST(after_a_cancel_builds_fail_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

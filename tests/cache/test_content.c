@@ -155,6 +155,16 @@ static void a_variant_is_expanded_held_or_not(void **state)
     }
 }
 
+static void a_cancelled_reader_streams_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    uint32_t is_cancelled = 1;
+    fixture->reader->is_cancelled = &is_cancelled;
+    tree_write(fixture->tree, "a", "hello");
+    assert_int_equal(read_file(fixture, 4), -ECANCELED);
+    assert_null(fixture->file);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -168,6 +178,7 @@ int main(void)
         TEST(a_change_just_before_reading_is_racy),
         TEST(a_missing_file_is_enoent),
         TEST(a_variant_is_expanded_held_or_not),
+        TEST(a_cancelled_reader_streams_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

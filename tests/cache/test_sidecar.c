@@ -196,6 +196,22 @@ static void a_read_error_is_reported(void **state)
     assert_int_equal(sj_sidecar_expand(&sidecar, fixture->reader, &expansion), -EBADF);
 }
 
+static void a_cancelled_reader_ends_each_coding(void **state)
+{
+    struct fixture *fixture = *state;
+    uint32_t is_cancelled = 1;
+    fixture->reader->is_cancelled = &is_cancelled;
+    for (int coding = SJ_GZIP; coding < SJ_CODINGS; coding++) {
+        struct sj_expansion expansion;
+        pack(fixture, coding);
+        struct sj_sidecar sidecar = {.bytes = fixture->packed,
+                                     .size = fixture->packed_length,
+                                     .coding = coding,
+                                     .limit = TEXT_LENGTH};
+        assert_int_equal(sj_sidecar_expand(&sidecar, fixture->reader, &expansion), -ECANCELED);
+    }
+}
+
 static void too_large_is_known_only_up_to_the_limit_tried(void **state)
 {
     struct sj_expansion expansion = {.coding = SJ_BR, .outcome = SJ_EXPANDS_TOO_LARGE, .size = 100};
@@ -230,6 +246,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(expanding_stops_at_the_limit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_octet_never_passes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_read_error_is_reported, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_cancelled_reader_ends_each_coding, set_up, tear_down),
         cmocka_unit_test(too_large_is_known_only_up_to_the_limit_tried),
         cmocka_unit_test(freshness_goes_by_the_second),
     };

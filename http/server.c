@@ -413,7 +413,7 @@ static int set_limits(struct server *server)
     service->max_connections = config->connections;
     if (config->connections == 0)
         service->max_connections =
-            files > 2 * SJ_OWN_FILES ? (files - SJ_OWN_FILES) / 2 : files / 4;
+            files > 2 * SJ_OWN_FILES ? (files - SJ_OWN_FILES) / 2 : files / 2;
     if (config->connections_per_address == 0)
         return 0;
     service->addresses = sj_addresses_new(config->connections_per_address);

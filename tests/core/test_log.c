@@ -19,7 +19,7 @@
 
 #define PREFIX    "2026-11-21T09:00:00.123Z " /* what stands before the level, by length */
 #define N_THREADS 4
-#define N_LINES   4000
+#define N_LINES   2000 /* all threads' lines fit into one ring: they may run one after the other */
 
 static char folder[32];
 static char paths[SJ_LOG_SINKS][64];

@@ -32,7 +32,7 @@ struct sj_service {
     uint64_t max_connections;
     struct sj_shard **shards;
     unsigned n_shards;
-    int drained;        /* eventfd, written when a draining server's last connection ends */
+    int drained;        /* eventfd: look whether draining has ended */
     unsigned int state; /* enum sj_service_state; ck_pr, only ever rises */
     uint64_t n_open;    /* ck_pr; connections, from accept to close */
 };

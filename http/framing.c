@@ -250,11 +250,14 @@ static int take(struct sj_chunked *chunked, char octet)
     int status = state == FAILED ? 400 : count(chunked, state);
 
     if (state == SIZE) {
-        if (chunked->left > LENGTH_MAX >> 4)
+        if (chunked->size > LENGTH_MAX >> 4)
             status = 400;
-        chunked->left = chunked->left << 4 | sj_octet_hex(octet);
-    } else if (state == DATA && chunked->left == 0) {
-        state = TRAILER_FIRST;
+        chunked->size = chunked->size << 4 | sj_octet_hex(octet);
+    } else if (state == DATA) {
+        if (chunked->size == 0)
+            state = TRAILER_FIRST;
+        chunked->left = chunked->size;
+        chunked->size = 0;
     }
     chunked->state = status == 0 ? state : FAILED;
     return status;

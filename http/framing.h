@@ -27,7 +27,8 @@ int sj_framing_of(const struct sj_request *request, const char *head, struct sj_
 struct sj_chunked {
     unsigned state;
     uint32_t line;       /* octets of the current chunk-size line */
-    uint64_t left;       /* octets of the current chunk */
+    uint64_t size;       /* as far as its line has been read */
+    uint64_t left;       /* octets of the current chunk: 0 until its line is complete */
     uint32_t extensions; /* octets of extensions so far */
     uint32_t trailers;   /* octets of the trailer section so far */
 };

@@ -126,6 +126,22 @@ static void content_is_put_together(void **state)
     assert_content("0000b\r\n0\r\n\r\n45678\n\r\n0\r\n\r\n", "0\r\n\r\n45678\n", 0);
 }
 
+/* Else the same octets, cut elsewhere, would get another answer. */
+static void a_size_counts_when_its_line_is_complete(void **state)
+{
+    struct sj_chunked chunked;
+    struct outcome outcome = {.status = 0};
+
+    (void)state;
+    sj_chunked_init(&chunked);
+    feed(&chunked, "fff;a\r", 6, &outcome);
+    assert_int_equal(outcome.status, 0);
+    assert_int_equal(chunked.left, 0);
+    feed(&chunked, "\n", 1, &outcome);
+    assert_int_equal(outcome.status, 0);
+    assert_int_equal(chunked.left, 0xfff);
+}
+
 static void what_follows_is_left_alone(void **state)
 {
     (void)state;
@@ -322,6 +338,7 @@ static void trailers_beyond_8_kib_are_431(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(content_is_put_together),
+                                       cmocka_unit_test(a_size_counts_when_its_line_is_complete),
                                        cmocka_unit_test(what_follows_is_left_alone),
                                        cmocka_unit_test(nothing_is_consumed_when_it_is_done),
                                        cmocka_unit_test(failure_is_for_good),

@@ -126,7 +126,8 @@ static int read_once(const struct sj_content_request *request, struct sj_reader 
         close(descriptor);
         return -ENOMEM;
     }
-    *made = (struct sj_file){.identity = identity, .references = 1};
+    *made = (struct sj_file){
+        .identity = identity, .references = 1, .length = identity.size, .descriptor = -1};
     made->is_racy = identity.changed_ns > started_ns - SJ_RACY_NS;
     int error = read_state(request, descriptor, reader, made);
     close(descriptor);

@@ -69,6 +69,11 @@ int sj_root_new(const struct sj_root_spec *spec, struct sj_root **root)
 /* References: the increment orders nothing (whoever acquires holds one already).  The decrements
  * of all others come before the one that reaches zero, and so do their uses: the release fence
  * pairs with the acquire fence of the last. */
+bool sj_identity_keeps_content(const struct sj_identity *a, const struct sj_identity *b)
+{
+    return a->size == b->size && a->modified_ns == b->modified_ns;
+}
+
 static bool drop_reference(uint64_t *references)
 {
     ck_pr_fence_release();
@@ -139,6 +144,25 @@ void sj_file_acquire(struct sj_file *file)
 
 void sj_file_release(struct sj_file *file)
 {
-    if (file != NULL && drop_reference(&file->references))
-        free(file);
+    if (file == NULL || !drop_reference(&file->references))
+        return;
+    if (file->bytes != (const char *)(file + 1)) /* not in one block with it: sj_file_fill */
+        free((void *)(uintptr_t)file->bytes);
+    if (file->descriptor >= 0)
+        close(file->descriptor);
+    free(file);
+}
+
+const char *sj_file_bytes(const struct sj_file *file)
+{
+    const char *bytes = ck_pr_load_ptr(&file->bytes);
+    ck_pr_fence_load();
+    return bytes;
+}
+
+/* The fence and the store pair with the load and the fence in sj_file_bytes. */
+void sj_file_fill(struct sj_file *file, char *bytes)
+{
+    ck_pr_fence_store();
+    ck_pr_store_ptr(&file->bytes, bytes);
 }

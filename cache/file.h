@@ -26,6 +26,10 @@ struct sj_identity {
 void sj_identity_of(const struct stat *status, struct sj_identity *identity);
 bool sj_identity_equals(const struct sj_identity *a, const struct sj_identity *b);
 
+/* Of one open file: is the content as it was?  The change time does not count: a file that is
+ * unlinked, or that another is renamed over, gets a new one. */
+bool sj_identity_keeps_content(const struct sj_identity *a, const struct sj_identity *b);
+
 /* A directory that is served, opened once for each build, so that a switch of a symbolic link
  * in its path is one consistent change. */
 struct sj_root {
@@ -84,11 +88,21 @@ struct sj_expansion {
 struct sj_file {
     struct sj_identity identity; /* first: the key of the index's set of files */
     uint64_t references;
+    uint64_t length;    /* octets of the content: identity.size, but for a variant of the store */
     uint8_t digest[16]; /* XXH3-128 of the content, canonical (big-endian) form */
-    const char *bytes;  /* identity.size of them; NULL: not held, sent with sendfile */
-    bool is_racy; /* changed so shortly before it was read that one more change may not show */
+    const char *bytes;  /* `length` of them; NULL: not held, sent with sendfile.  Once the file is
+                         * shared: read by sj_file_bytes, set at most once by sj_file_fill */
+    int descriptor;     /* open as long as the file is referenced, read with offsets only; or -1 */
+    bool is_racy;    /* changed so shortly before it was read that one more change may not show */
+    bool is_awaited; /* known from the ledger alone; to be filled once it is served */
     struct sj_expansion expansion;
 };
+
+/* Any thread.  NULL: not held.  The load pairs with the store in sj_file_fill. */
+const char *sj_file_bytes(const struct sj_file *file);
+
+/* One thread at a time: hands over bytes from malloc. */
+void sj_file_fill(struct sj_file *file, char *bytes);
 
 void sj_file_acquire(struct sj_file *file);
 void sj_file_release(struct sj_file *file);

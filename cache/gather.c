@@ -122,8 +122,8 @@ static void take_over(struct sj_gathered *gathered, const struct sj_settings *se
         }
         sj_file_acquire(file);
         want->file = file;
-        if (file->bytes != NULL)
-            n_held += file->identity.size;
+        if (sj_file_bytes(file) != NULL)
+            n_held += file->length;
     }
     gathered->hold_left = settings->memory_limit > n_held ? settings->memory_limit - n_held : 0;
 }

@@ -106,7 +106,7 @@ static void count_entry(struct sj_generation_summary *summary, const struct sj_e
                         const struct sj_entry *before)
 {
     summary->n_urls++;
-    summary->n_bytes += entry->representations[SJ_IDENTITY].file->identity.size;
+    summary->n_bytes += entry->representations[SJ_IDENTITY].file->length;
     if (before == NULL || before->kind != SJ_ENTRY_FILE)
         summary->n_added++;
     else if (before == entry || is_same_answer(before, entry))
@@ -126,8 +126,8 @@ void sj_generation_sum_up(struct sj_generation *generation, const struct sj_gene
         if (entry->kind == SJ_ENTRY_FILE)
             count_entry(summary, entry, sj_set_find(&before->entries, &entry->path));
     while ((file = next(&generation->files, &files)) != NULL)
-        if (file->bytes != NULL)
-            summary->n_held_bytes += file->identity.size;
+        if (sj_file_bytes(file) != NULL)
+            summary->n_held_bytes += file->length;
     summary->n_removed = before->summary.n_urls - summary->n_changed - summary->n_unchanged;
     summary->number = before->summary.number + 1;
 }
@@ -222,10 +222,10 @@ static void print_entry(const struct sj_entry *entry, FILE *to)
                 entry->location.at);
         return;
     }
-    fprintf(to, "  %llu  %.*s  %.*s  ", (unsigned long long)identity->file->identity.size,
+    fprintf(to, "  %llu  %.*s  %.*s  ", (unsigned long long)identity->file->length,
             (int)entry->type.length, entry->type.at, (int)identity->etag.length, identity->etag.at);
     print_codings(entry, to);
-    fprintf(to, "  %s%s\n", identity->file->bytes != NULL ? "memory" : "sendfile",
+    fprintf(to, "  %s%s\n", sj_file_bytes(identity->file) != NULL ? "memory" : "sendfile",
             entry->is_immutable ? " immutable" : "");
 }
 

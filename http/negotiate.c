@@ -140,8 +140,8 @@ static bool is_better(const struct sj_codings *codings, const struct sj_entry *e
     /* A client that lists codings and does not mention identity has no preference against it. */
     if (b == SJ_IDENTITY && codings->quality[b] == QUALITY_LEAST)
         gain = 0;
-    return gain > 0 || (gain == 0 && entry->representations[a].file->identity.size <
-                                         entry->representations[b].file->identity.size);
+    return gain > 0 || (gain == 0 && entry->representations[a].file->length <
+                                         entry->representations[b].file->length);
 }
 
 enum sj_coding sj_negotiate_choose(const struct sj_codings *codings, const struct sj_entry *entry)

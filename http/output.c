@@ -23,6 +23,7 @@ void sj_output_init(struct sj_output *output)
     output->at = 0;
     output->sent = 0;
     output->descriptor = -1;
+    output->borrows_descriptor = false;
     output->promise.inode = 0;
     output->entry = NULL;
     output->holds_entry = false;
@@ -31,7 +32,7 @@ void sj_output_init(struct sj_output *output)
 
 void sj_output_fini(struct sj_output *output)
 {
-    if (output->descriptor >= 0)
+    if (output->descriptor >= 0 && !output->borrows_descriptor)
         close(output->descriptor);
     if (output->holds_entry)
         sj_entry_release(output->entry);
@@ -96,8 +97,7 @@ static bool keeps_promise(const struct sj_output *output)
     if (fstat(output->descriptor, &status) != 0)
         return false;
     sj_identity_of(&status, &now);
-    /* not the change time: a deploy that renames another file over this one changes it, too */
-    return now.size == output->promise.size && now.modified_ns == output->promise.modified_ns;
+    return sj_identity_keeps_content(&now, &output->promise);
 }
 
 static ssize_t send_file(const struct sj_output *output, int socket)

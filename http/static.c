@@ -94,7 +94,7 @@ static void send_not_modified(const struct step *step)
 
 static void send_whole(const struct step *step)
 {
-    uint64_t size = step->representation->file->identity.size;
+    uint64_t size = step->representation->file->length;
 
     begin_content(step, 200);
     write_type(step);
@@ -120,7 +120,7 @@ static void write_content_range(struct sj_writer *head, const struct sj_range *r
 static void send_one_range(const struct step *step, const struct sj_range *range)
 {
     begin_content(step, 206);
-    write_content_range(&step->composer->head, range, step->representation->file->identity.size);
+    write_content_range(&step->composer->head, range, step->representation->file->length);
     write_type(step);
     sj_response_length(step->composer, range->length);
     end_with_body(step,
@@ -132,7 +132,7 @@ static void send_one_range(const struct step *step, const struct sj_range *range
 static void send_ranges(const struct step *step, const struct sj_range *ranges, unsigned n_ranges)
 {
     struct sj_multipart multipart = {.type = step->entry->type,
-                                     .size = step->representation->file->identity.size,
+                                     .size = step->representation->file->length,
                                      .ranges = ranges,
                                      .n_ranges = n_ranges};
     struct sj_writer *head = &step->composer->head;
@@ -160,7 +160,7 @@ static void send_unsatisfiable(const struct step *step)
 
     sj_response_begin(step->composer, step->exchange, 416);
     write_cors(step);
-    write_content_range(head, NULL, step->representation->file->identity.size);
+    write_content_range(head, NULL, step->representation->file->length);
     sj_response_length(step->composer, 0);
     end(step);
 }
@@ -177,7 +177,7 @@ static void send_content(const struct step *step)
         sj_request_single(request, exchange->buffer, SJ_FIELD_RANGE, &value) &&
         sj_conditional_allows_range(request, exchange->buffer, &step->validators,
                                     sj_composer_now(step->composer)))
-        n_ranges = sj_ranges_parse(value, step->representation->file->identity.size, ranges);
+        n_ranges = sj_ranges_parse(value, step->representation->file->length, ranges);
     if (n_ranges == -ERANGE)
         send_unsatisfiable(step);
     else if (n_ranges == 1)
@@ -197,7 +197,30 @@ static void send_changed(const struct step *step, const struct sj_identity *iden
     sj_write_literal(&step->composer->head, "Cache-Control: no-store\r\n");
     write_type(step);
     sj_response_length(step->composer, identity->size);
+    output_of(step)->promise.inode = 0;
     end_with_body(step, (struct sj_part){.bytes = NULL, .length = identity->size});
+}
+
+/* The descriptor that the file keeps, or one of the path's own; and the state that is open. */
+static int open_file(const struct step *step, const struct sj_representation *representation,
+                     struct sj_identity *identity)
+{
+    struct sj_output *output = output_of(step);
+    struct stat status;
+
+    output->borrows_descriptor = representation->file->descriptor >= 0;
+    if (!output->borrows_descriptor)
+        return sj_root_open(step->entry->root, representation->source, identity);
+    if (fstat(representation->file->descriptor, &status) != 0)
+        return -errno;
+    sj_identity_of(&status, identity);
+    return representation->file->descriptor;
+}
+
+static bool is_as_indexed(const struct sj_output *output, const struct sj_identity *identity)
+{
+    return output->borrows_descriptor ? sj_identity_keeps_content(&output->promise, identity)
+                                      : sj_identity_equals(&output->promise, identity);
 }
 
 /* 0: the body is at hand, in memory or open and as it was indexed.  -ESTALE: open, but another
@@ -209,17 +232,15 @@ static int open_body(struct step *step, enum sj_coding coding, struct sj_identit
     int descriptor;
 
     step->representation = representation;
-    step->bytes = representation->file->bytes;
-    if (step->bytes != NULL || representation->file->identity.size == 0)
+    step->bytes = sj_file_bytes(representation->file);
+    if (step->bytes != NULL || representation->file->length == 0)
         return 0;
-    descriptor = sj_root_open(step->entry->root, representation->source, identity);
+    descriptor = open_file(step, representation, identity);
     if (descriptor < 0)
         return descriptor;
     output->descriptor = descriptor;
-    if (!sj_identity_equals(identity, &representation->file->identity))
-        return -ESTALE;
     output->promise = *identity;
-    return 0;
+    return is_as_indexed(output, &representation->file->identity) ? 0 : -ESTALE;
 }
 
 static int status_of(int error)

@@ -22,6 +22,7 @@ static int set_up(void **state)
     for (int i = 0; i < SJ_CODINGS; i++) {
         fixture->files[i] = calloc(1, sizeof(struct sj_file));
         fixture->files[i]->references = 1;
+        fixture->files[i]->descriptor = -1;
     }
     fixture->room = malloc(sj_recipe_room(NULL));
     *state = fixture;

@@ -117,6 +117,8 @@ static struct sj_file *make_file(struct site *site, const char *name, struct sj_
     check(descriptor >= 0, name);
     close(descriptor);
     file->references = 1;
+    file->length = content.length;
+    file->descriptor = -1;
     if (body == SITE_HELD)
         file->bytes = memcpy(file + 1, content.at, held);
     return file;

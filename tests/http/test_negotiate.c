@@ -139,7 +139,7 @@ static enum sj_coding choose(struct sj_codings codings, const uint64_t sizes[SJ_
     memset(&entry, 0, sizeof(entry));
     for (unsigned i = 0; i < SJ_CODINGS; i++)
         if (sizes[i] != 0) {
-            files[i].identity.size = sizes[i];
+            files[i].length = sizes[i];
             entry.representations[i].file = &files[i];
         }
     return sj_negotiate_choose(&codings, &entry);

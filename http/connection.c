@@ -126,6 +126,8 @@ static void answer(struct sj_connection *connection, struct sj_shard *runner)
         connection->lingers = true;
     }
     sj_static_answer(&runner->service->site, generation, &runner->composer, exchange);
+    /* a thief does not close: the owner's turn may be a while away */
+    exchange->output.is_last = exchange->closes && runner == connection->shard;
     state = sj_output_pump(&exchange->output, connection->socket);
     if (state == SJ_OUTPUT_WAITS && sj_output_keep(&exchange->output) != 0)
         state = SJ_OUTPUT_FAILED;
@@ -210,7 +212,7 @@ void sj_connection_ask(struct sj_connection *connection, struct sj_exchange *exc
 
     connection->exchange = exchange;
     sj_connection_enter(connection, SJ_PHASE_OPEN);
-    sj_lend_begin(&connection->lend, sj_input_is_pending(connection) ? SJ_WANTED : SJ_LENT);
+    sj_lend_begin(&connection->lend, sj_input_needs_owner(connection) ? SJ_WANTED : SJ_LENT);
     if (!sj_loop_push(shard->loop, &connection->task)) {
         connection->message.deliver = on_postponed;
         sj_loop_post(shard->loop, &connection->message);
@@ -344,8 +346,7 @@ void sj_connection_open(struct sj_shard *shard, int socket, const struct sockadd
         connection->message.deliver = on_returned;
         copy_peer(connection, peer);
     }
-    if (connection == NULL || ck_pr_load_uint(&shard->service->state) == SJ_SERVICE_DROPPING ||
-        sj_input_init(connection) != 0) {
+    if (connection == NULL || ck_pr_load_uint(&shard->service->state) == SJ_SERVICE_DROPPING) {
         free(connection);
         close(socket);
         leave(shard, peer);
@@ -360,6 +361,7 @@ void sj_connection_open(struct sj_shard *shard, int socket, const struct sockadd
         ck_pr_store_64(&shard->n_most, n_assigned);
     if (is_draining(shard->service)) /* accepted just before: it has the time of one request */
         sj_connection_enter(connection, SJ_PHASE_HEAD);
+    sj_input_start(connection);
 }
 
 /* Calls `act` on every connection of the phase that is there now. */

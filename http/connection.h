@@ -40,6 +40,12 @@ enum sj_outcome { /* of a quick task */
                   SJ_OUTCOME_FAILED
 };
 
+enum sj_reading {
+    SJ_READS_NOT,     /* what comes waits in the kernel */
+    SJ_READS_DIRECT,  /* `readable`: straight into an exchange */
+    SJ_READS_BUFFERED /* `input`: reads and holds what is not one whole request */
+};
+
 struct sj_connection {
     struct sj_task task;         /* first */
     struct sj_message message;   /* the runner's, when the owner wants the right back */
@@ -48,15 +54,15 @@ struct sj_connection {
     enum sj_outcome outcome;
     struct sj_shard *shard;
     struct sj_exchange *exchange; /* of the request in work, or of a head that is incomplete */
-    struct bufferevent *input;    /* reads and holds what is not one whole request */
-    struct event readable; /* while input is empty: requests read straight into an exchange */
+    enum sj_reading reading;
+    struct bufferevent *input; /* or NULL: nothing has come in pieces yet */
+    struct event readable;
     struct event writable;
     int socket;
-    bool is_buffered; /* `input` reads; else `readable` */
-    bool has_ended;   /* the client has sent all that it will */
-    bool lingers;     /* octets may be unread when it closes */
-    bool is_dropped;  /* to be freed as soon as the right is back */
-    uint64_t sent;    /* octets acknowledged at the last look: SENDING */
+    bool has_ended;  /* the client has sent all that it will */
+    bool lingers;    /* octets may be unread when it closes */
+    bool is_dropped; /* to be freed as soon as the right is back */
+    uint64_t sent;   /* octets acknowledged at the last look: SENDING */
     union {
         struct sockaddr any;
         struct sockaddr_in v4;

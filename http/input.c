@@ -20,33 +20,61 @@ static struct evbuffer *buffer_of(const struct sj_connection *connection)
     return bufferevent_get_input(connection->input);
 }
 
-bool sj_input_is_pending(const struct sj_connection *connection)
+static void on_buffered(struct bufferevent *input, void *argument);
+static void on_event(struct bufferevent *input, short what, void *argument);
+
+static int make_buffer(struct sj_connection *connection)
 {
-    return connection->has_ended ||
-           (connection->is_buffered && evbuffer_get_length(buffer_of(connection)) > 0);
+    struct event_base *base = sj_loop_base(connection->shard->loop);
+    struct bufferevent *input = bufferevent_socket_new(base, connection->socket, 0);
+
+    if (input == NULL)
+        return -ENOMEM;
+    connection->input = input;
+    bufferevent_disable(input, EV_READ | EV_WRITE); /* writing is http/output.c's alone */
+    bufferevent_setcb(input, on_buffered, NULL, on_event, connection);
+    return 0;
 }
 
-/* Adding one event before the other is removed spares two system calls: libevent sees no change. */
-static void read_buffered(struct sj_connection *connection)
+bool sj_input_is_pending(const struct sj_connection *connection)
 {
-    if (connection->is_buffered)
-        return;
-    connection->is_buffered = true;
-    bufferevent_enable(connection->input, EV_READ);
-    event_del(&connection->readable);
+    return connection->has_ended || (connection->reading == SJ_READS_BUFFERED &&
+                                     evbuffer_get_length(buffer_of(connection)) > 0);
+}
+
+bool sj_input_needs_owner(const struct sj_connection *connection)
+{
+    return connection->reading == SJ_READS_NOT || sj_input_is_pending(connection);
+}
+
+/* Adding one event before the other is removed spares two system calls: libevent sees no change.
+ * 0 or -ENOMEM. */
+static int read_buffered(struct sj_connection *connection)
+{
+    if (connection->reading == SJ_READS_BUFFERED)
+        return 0;
+    if (connection->input == NULL && make_buffer(connection) != 0)
+        return -ENOMEM;
+    if (bufferevent_enable(connection->input, EV_READ) != 0)
+        return -ENOMEM;
+    if (connection->reading == SJ_READS_DIRECT)
+        event_del(&connection->readable);
+    connection->reading = SJ_READS_BUFFERED;
+    return 0;
 }
 
 /* May free the connection. */
 static void read_direct(struct sj_connection *connection)
 {
-    if (!connection->is_buffered)
+    if (connection->reading == SJ_READS_DIRECT)
         return;
     if (event_add(&connection->readable, NULL) != 0) {
         sj_connection_free(connection);
         return;
     }
-    connection->is_buffered = false;
-    bufferevent_disable(connection->input, EV_READ);
+    if (connection->reading == SJ_READS_BUFFERED)
+        bufferevent_disable(connection->input, EV_READ);
+    connection->reading = SJ_READS_DIRECT;
 }
 
 /* More is needed to go on. */
@@ -59,10 +87,12 @@ static void read_on(struct sj_connection *connection)
 /* Puts aside what was read but not used.  0 or -ENOMEM. */
 static int put_aside(struct sj_connection *connection, const char *from, size_t length)
 {
-    struct evbuffer *buffer = buffer_of(connection);
+    struct evbuffer *buffer;
     int error;
 
-    read_buffered(connection);
+    if (read_buffered(connection) != 0)
+        return -ENOMEM;
+    buffer = buffer_of(connection);
     evbuffer_unfreeze(buffer, 0); /* a bufferevent lets nobody else add to its input */
     error = evbuffer_add(buffer, from, length);
     evbuffer_freeze(buffer, 0);
@@ -158,8 +188,9 @@ static void take_request(struct sj_connection *connection, struct sj_exchange *e
         exchange->closes = true;
         connection->lingers = true;
         sj_connection_ask(connection, exchange);
+    } else if (read_buffered(connection) != 0) {
+        sj_connection_free(connection);
     } else {
-        read_buffered(connection);
         if (framing->kind == SJ_BODY_CHUNKED)
             sj_chunked_init(&exchange->chunked);
         drain_body(connection);
@@ -252,7 +283,8 @@ void sj_input_resume(struct sj_connection *connection)
 {
     if (connection->deadline.queue == SJ_PHASE_BODY)
         drain_body(connection);
-    else if (connection->is_buffered && evbuffer_get_length(buffer_of(connection)) > 0)
+    else if (connection->reading == SJ_READS_BUFFERED &&
+             evbuffer_get_length(buffer_of(connection)) > 0)
         parse_buffered(connection);
     else if (connection->has_ended)
         sj_connection_free(connection);
@@ -316,32 +348,43 @@ static void parse_direct(struct sj_connection *connection, struct sj_exchange *e
     }
 }
 
-static void on_readable(evutil_socket_t socket, short what, void *argument)
+/* May free the connection.  True: something came; false: nothing yet. */
+static bool receive(struct sj_connection *connection)
 {
-    struct sj_connection *connection = argument;
     struct sj_exchange_pool *pool = &connection->shard->exchanges;
-    struct sj_exchange *exchange;
+    struct sj_exchange *exchange = sj_exchange_new(pool);
     ssize_t length;
 
-    (void)what;
-    if (!may_parse(connection)) {
-        read_buffered(connection);
-        return;
-    }
-    exchange = sj_exchange_new(pool);
     if (exchange == NULL) {
         sj_connection_free(connection);
-        return;
+        return true;
     }
-    length = recv(socket, exchange->buffer, SJ_EXCHANGE_READ, 0);
+    length = recv(connection->socket, exchange->buffer, SJ_EXCHANGE_READ, 0);
     if (length > 0) {
         connection->lingers = length == SJ_EXCHANGE_READ; /* there may be more in the kernel */
         parse_direct(connection, exchange, (size_t)length);
-        return;
+        return true;
     }
     sj_exchange_free(pool, exchange);
-    if (length == 0 || (errno != EAGAIN && errno != EINTR))
-        sj_connection_free(connection);
+    if (length < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    sj_connection_free(connection);
+    return true;
+}
+
+/* A request that comes while another is in work stays in the kernel. */
+static void on_readable(evutil_socket_t socket, short what, void *argument)
+{
+    struct sj_connection *connection = argument;
+
+    (void)socket;
+    (void)what;
+    if (may_parse(connection)) {
+        receive(connection);
+    } else {
+        event_del(&connection->readable);
+        connection->reading = SJ_READS_NOT;
+    }
 }
 
 static void on_discarded(evutil_socket_t socket, short what, void *argument)
@@ -357,7 +400,8 @@ static void on_discarded(evutil_socket_t socket, short what, void *argument)
 
 void sj_input_discard(struct sj_connection *connection)
 {
-    bufferevent_disable(connection->input, EV_READ);
+    if (connection->input != NULL)
+        bufferevent_disable(connection->input, EV_READ);
     event_del(&connection->readable);
     event_assign(&connection->readable, sj_loop_base(connection->shard->loop), connection->socket,
                  EV_READ | EV_PERSIST, on_discarded, connection);
@@ -365,27 +409,17 @@ void sj_input_discard(struct sj_connection *connection)
         sj_connection_free(connection);
 }
 
-int sj_input_init(struct sj_connection *connection)
+void sj_input_start(struct sj_connection *connection)
 {
-    struct event_base *base = sj_loop_base(connection->shard->loop);
-    struct bufferevent *input = bufferevent_socket_new(base, connection->socket, 0);
-
-    if (input == NULL)
-        return -ENOMEM;
-    connection->input = input;
-    bufferevent_disable(input, EV_READ | EV_WRITE); /* writing is http/output.c's alone */
-    bufferevent_setcb(input, on_buffered, NULL, on_event, connection);
-    event_assign(&connection->readable, base, connection->socket, EV_READ | EV_PERSIST, on_readable,
-                 connection);
-    if (event_add(&connection->readable, NULL) != 0) {
-        bufferevent_free(input);
-        return -ENOMEM;
-    }
-    return 0;
+    event_assign(&connection->readable, sj_loop_base(connection->shard->loop), connection->socket,
+                 EV_READ | EV_PERSIST, on_readable, connection);
+    if (!receive(connection))
+        read_direct(connection);
 }
 
 void sj_input_fini(struct sj_connection *connection)
 {
     event_del(&connection->readable);
-    bufferevent_free(connection->input);
+    if (connection->input != NULL)
+        bufferevent_free(connection->input);
 }

@@ -24,6 +24,7 @@ void sj_output_init(struct sj_output *output)
     output->sent = 0;
     output->descriptor = -1;
     output->borrows_descriptor = false;
+    output->is_last = false;
     output->promise.inode = 0;
     output->entry = NULL;
     output->holds_entry = false;
@@ -78,7 +79,10 @@ static ssize_t send_memory(const struct sj_output *output, int socket)
     }
     while (at < output->n_parts && output->parts[at].length == 0)
         at++;
-    if (at < output->n_parts) /* else the kernel would keep these back, in vain */
+    /* What comes next leaves in the same segment: the file's first octets or, after the last part
+     * of a connection, the FIN, which saves a segment, its acknowledgement and a wake-up of the
+     * client.  When nothing comes next the kernel would keep these back, in vain. */
+    if (at < output->n_parts || output->is_last)
         flags |= MSG_MORE;
     if (message.msg_iovlen == 1) /* the common case, and the cheaper call */
         return send(socket, pieces[0].iov_base, pieces[0].iov_len, flags);

@@ -104,12 +104,19 @@ static void what_is_accepted_is_served(void **state)
     assert_int_equal(plug.shards[0]->n_most, 1);
 }
 
+/* Clients that come one by one. */
+static void accept_each(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        join();
+        plug_settle(&plug);
+    }
+}
+
 static void few_connections_are_spread_evenly(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 20; i++)
-        join();
-    plug_settle(&plug);
+    accept_each(20);
     assert_int_equal(plug.shards[0]->n_assigned + plug.shards[1]->n_assigned, 20);
     assert_in_range(plug.shards[1]->n_assigned, 8, 10); /* the busiest: 1.2 times the mean */
     assert_int_equal(plug_open_connections(&plug), 20);
@@ -119,9 +126,7 @@ static void a_loop_with_as_many_as_others_keeps_its_own(void **state)
 {
     (void)state;
     plug.shards[1]->n_assigned = 10;
-    for (unsigned i = 0; i < 10; i++)
-        join();
-    plug_settle(&plug);
+    accept_each(10);
     assert_int_equal(plug.shards[0]->n_assigned, 10);
     plug.shards[1]->n_assigned = 0;
 }
@@ -143,15 +148,15 @@ static void many_connections_need_a_larger_difference(void **state)
     plug.shards[1]->n_assigned -= 160;
 }
 
-static void one_turn_accepts_a_bounded_number(void **state)
+static void one_turn_accepts_one(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 40; i++)
+    for (unsigned i = 0; i < 3; i++)
         join();
-    plug_poll(&plug, 0);
-    assert_int_equal(plug_open_connections(&plug), 32);
-    plug_poll(&plug, 0);
-    assert_int_equal(plug_open_connections(&plug), 40);
+    for (unsigned i = 1; i <= 3; i++) {
+        plug_poll(&plug, 0);
+        assert_int_equal(plug_open_connections(&plug), i);
+    }
 }
 
 static void at_the_limit_of_connections_others_wait(void **state)
@@ -198,7 +203,7 @@ static void a_client_that_has_gone_already_is_passed_over(void **state)
     (void)state;
     accept_error = ECONNABORTED;
     join();
-    plug_poll(&plug, 0);
+    plug_settle(&plug);
     assert_int_equal(plug_open_connections(&plug), 1);
 }
 
@@ -259,7 +264,7 @@ int main(void)
         TEST(few_connections_are_spread_evenly),
         TEST(a_loop_with_as_many_as_others_keeps_its_own),
         TEST(many_connections_need_a_larger_difference),
-        TEST(one_turn_accepts_a_bounded_number),
+        TEST(one_turn_accepts_one),
         TEST(at_the_limit_of_connections_others_wait),
         TEST(without_descriptors_it_pauses_and_tries_again),
         TEST(a_client_that_has_gone_already_is_passed_over),

@@ -16,7 +16,7 @@ top=$(cd -- "$(dirname -- "$0")" && pwd)
 build=$top/build
 
 for_run='gcc libc6-dev make autoconf automake pkg-config libevent-dev libck-dev libxxhash-dev
-    zlib1g-dev libbrotli-dev libzstd-dev'
+    zlib1g-dev libbrotli-dev libzstd-dev libjansson-dev'
 for_check='libcmocka-dev g++ python3 curl strace relacy-dev spin'
 for_bench='python3 wrk nginx h2o lighttpd gunicorn python3-whitenoise'
 

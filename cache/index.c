@@ -31,6 +31,7 @@ struct sj_index {
     struct sj_watch *watch; /* or NULL */
     struct sj_generation *current;
     struct sj_index_result result;
+    uint64_t published_ns; /* when the controlling thread heard of the current one */
     uint32_t is_finished;
     uint32_t is_suggested;
     uint32_t is_cancelled;
@@ -142,6 +143,8 @@ static void finish(struct sj_index *index)
 {
     struct sj_index_result result = index->result;
     index->is_building = false;
+    if (result.error == 0)
+        index->published_ns = sj_clock_ns();
     if (index->is_pending)
         sj_index_reload(index);
     else if (is_passing(result.error) && index->watch != NULL)
@@ -292,6 +295,16 @@ void sj_index_reload(struct sj_index *index)
     index->is_building = sj_sched_submit(index->sched, &index->task) == 0;
     if (!index->is_building)
         note_change(index);
+}
+
+void sj_index_status(struct sj_index *index, struct sj_index_status *status)
+{
+    uint64_t now_ns = sj_clock_ns();
+    *status = (struct sj_index_status){
+        .summary = *sj_generation_summary(sj_index_begin(index)),
+        .age_ms = index->published_ns == 0 ? 0 : (now_ns - index->published_ns) / 1000000,
+        .is_building = index->is_building};
+    sj_index_end(index);
 }
 
 /* The store pairs with the loads in cache/build.c, cache/scan.c and cache/sidecar.h. */

@@ -68,32 +68,10 @@ void sj_index_free(struct sj_index *index);
 void sj_index_set_done(struct sj_index *index, sj_index_done *done, void *argument);
 void sj_index_reload(struct sj_index *index);
 
-/* The controlling thread: serves the deploy before this one again; changes on disk are left alone
- * until the next sj_index_reload.  0; or -ENOENT, and one line in `error`: none is kept. */
-int sj_index_rollback(struct sj_index *index, char *error, size_t error_size);
-
-#define SJ_DEPLOYS_MAX 16
-
-/* A deploy: what one build made of the tree, with the variants that were added to it since. */
-struct sj_deploy_status {
-    uint64_t number; /* of its latest generation */
-    uint64_t n_urls;
-    uint64_t n_bytes;
-    uint64_t n_own_bytes; /* held for it alone: what it costs to keep it */
-    uint64_t age_ms;      /* since it was published; for those that are kept: since replaced */
-};
-
 struct sj_index_status {
     struct sj_generation_summary summary; /* of the generation that is served */
-    struct sj_deploy_status current;
-    struct sj_deploy_status kept[SJ_DEPLOYS_MAX]; /* newest first */
-    unsigned n_kept;
+    uint64_t age_ms;                      /* since it was published */
     bool is_building;
-    bool is_rolled_back; /* changes on disk wait for a reload */
-    uint64_t n_variants; /* own ones that are served */
-    uint64_t n_variant_bytes;
-    uint64_t n_variants_pending;
-    uint64_t store_bytes; /* of the cache directory */
 };
 
 /* The controlling thread. */

@@ -78,6 +78,7 @@ const struct sj_option sj_config_table[] = {
     TEXT("user", user, NULL, NULL, "NAME", "become this user once the sockets are bound"),
     TEXT("group", group, NULL, NULL, "NAME", "and this group; default: the user's"),
     TEXT("pid-file", pid_file, NULL, NULL, "FILE", "written at the start, removed at the end"),
+    TEXT("control", control, NULL, NULL, "PATH", "Unix socket for scrubjay reload, status and stop; none: off; default: control.sock in systemd's $RUNTIME_DIRECTORY, else scrubjay.sock in $XDG_RUNTIME_DIR or, for root, in /run"),
     RANGED(DURATION, "drain-timeout", drain_timeout_ms, 0, DAY_MS, "30s", NULL, "TIME", "for responses to end after SIGTERM"),
     {.name = "help", .letter = 'h', .type = SJ_OPTION_FLAG, .offset = AT(help), .help = "print this and exit"},
     {0},

@@ -22,6 +22,7 @@ struct sj_config {
     const char *user;
     const char *group;
     const char *pid_file;
+    const char *control; /* as given; NULL: http/control_path.h says where */
     bool dotfiles;
     bool follow_symlinks;
     bool cors;

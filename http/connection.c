@@ -55,6 +55,13 @@ static void leave(struct sj_shard *shard, const struct sockaddr *peer)
         eventfd_write(service->drained, 1);
 }
 
+static void free_exchange(struct sj_shard *by, struct sj_exchange *exchange)
+{
+    if (exchange != NULL && exchange->output.holds_entry)
+        sj_count(&by->n_unpinned, 1);
+    sj_exchange_free(&by->exchanges, exchange);
+}
+
 void sj_connection_free(struct sj_connection *connection)
 {
     struct sj_shard *shard = connection->shard;
@@ -63,7 +70,7 @@ void sj_connection_free(struct sj_connection *connection)
     event_del(&connection->writable);
     sj_input_fini(connection);
     close(connection->socket);
-    sj_exchange_free(&shard->exchanges, connection->exchange);
+    free_exchange(shard, connection->exchange);
     leave(shard, &connection->peer.any);
     free(connection);
 }
@@ -98,7 +105,7 @@ static void end_exchange(struct sj_connection *connection, struct sj_shard *by)
     if (sj_log_has_access(log))
         sj_accesslog_write(log, &connection->peer.any, exchange);
     connection->exchange = NULL;
-    sj_exchange_free(&by->exchanges, exchange);
+    free_exchange(by, exchange);
 }
 
 static enum sj_outcome outcome_of(struct sj_connection *connection, enum sj_output_state state)
@@ -131,6 +138,8 @@ static void answer(struct sj_connection *connection, struct sj_shard *runner)
     state = sj_output_pump(&exchange->output, connection->socket);
     if (state == SJ_OUTPUT_WAITS && sj_output_keep(&exchange->output) != 0)
         state = SJ_OUTPUT_FAILED;
+    if (exchange->output.holds_entry)
+        sj_count(&runner->n_pinned, 1);
     sj_index_end(index);
     connection->outcome = outcome_of(connection, state);
     if (connection->outcome != SJ_OUTCOME_WAITS)

@@ -10,10 +10,10 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "http/accesslog.h"
+#include "http/local.h"
 
 /* The kernel holds no more than this of a response unsent: a slow client's megabytes wait in the
  * page cache, not in socket buffers, and the socket becomes writable again in small steps. */
@@ -104,12 +104,13 @@ static int bind_at(const struct sockaddr *address, socklen_t length, uint32_t lo
 }
 
 /* Takes over `bound`. */
-static int listen_with(struct sj_listeners *listeners, int bound, uint32_t loop, int backlog)
+static int listen_with(struct sj_listeners *listeners, int bound, int backlog, uint32_t loop,
+                       const char *unix_path)
 {
     int error;
 
     if (listen(bound, backlog) == 0)
-        return add(listeners, bound, loop, NULL);
+        return add(listeners, bound, loop, unix_path);
     error = -errno;
     close(bound);
     return error;
@@ -127,50 +128,24 @@ static int listen_at(struct sj_listeners *listeners, const struct addrinfo *at,
     if (error == 0 && getsockname(bound, (struct sockaddr *)&address, &length) != 0)
         length = 0;
     if (error == 0)
-        error = listen_with(listeners, bound, 0, config->backlog);
+        error = listen_with(listeners, bound, config->backlog, 0, NULL);
     for (uint32_t loop = 1; loop < config->n_loops && error == 0; loop++) {
         bound = bind_at((const struct sockaddr *)&address, length, loop);
-        error = bound < 0 ? bound : listen_with(listeners, bound, loop, config->backlog);
+        error = bound < 0 ? bound : listen_with(listeners, bound, config->backlog, loop, NULL);
     }
     return error;
 }
 
-/* A socket that nobody listens at any more is left over from a crash. */
-static void remove_stale(const struct sockaddr_un *address)
-{
-    struct stat status;
-    int probe;
-
-    if (lstat(address->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
-        return;
-    probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (probe < 0)
-        return;
-    if (connect(probe, (const struct sockaddr *)address, sizeof(*address)) != 0 &&
-        errno == ECONNREFUSED)
-        unlink(address->sun_path);
-    close(probe);
-}
-
 static int open_unix(struct sj_listeners *listeners, const char *path, int backlog)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int bound, error;
+    struct sockaddr_un address;
+    int bound = sj_local_address(path, &address);
 
-    if (*path == '\0')
-        return -EINVAL;
-    if (strlen(path) >= sizeof(address.sun_path))
-        return -ENAMETOOLONG;
-    strcpy(address.sun_path, path);
-    remove_stale(&address);
-    bound = bind_at((const struct sockaddr *)&address, sizeof(address), 0);
-    if (bound < 0)
+    if (bound != 0)
         return bound;
-    if (listen(bound, backlog) == 0)
-        return add(listeners, bound, SJ_ALL_LOOPS, path);
-    error = -errno;
-    close(bound);
-    return error;
+    sj_local_clear(&address); /* where that fails, bind says why */
+    bound = bind_at((const struct sockaddr *)&address, sizeof(address), 0);
+    return bound < 0 ? bound : listen_with(listeners, bound, backlog, SJ_ALL_LOOPS, path);
 }
 
 static int adopt(struct sj_listeners *listeners, int socket)

@@ -51,6 +51,8 @@ struct sj_shard {
     uint64_t n_most;     /* connections at the same time */
     uint64_t n_requests;
     uint64_t n_octets_sent;
+    uint64_t n_pinned; /* references on entries that responses took, and gave back */
+    uint64_t n_unpinned;
     /* ck_pr; connections that were given to this loop and have not ended; other loops write it */
     _Alignas(SJ_CACHE_LINE) uint64_t n_assigned;
 };

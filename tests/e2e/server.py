@@ -96,6 +96,8 @@ class Server:
         for address in listen:
             command += ["--listen", address]
         command += [str(option) for option in options]
+        if "env" not in popen and not any(str(option).startswith("--control") for option in options):
+            command += ["--control", "none"]  # servers that run side by side would want the same default
         command += [root.root if isinstance(root, Tree) else root for root in roots]
         self.command = command
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=popen.pop("stdout", subprocess.DEVNULL),

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/commands.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/control_path.h"
+#include "http/outline.h"
+#include "http/report.h"
+#include "http/server_private.h"
+
+static void reload(void *argument, struct sj_control_request *request)
+{
+    struct sj_server *server = argument;
+    struct sj_commands *commands = &server->commands;
+    struct sj_index_status status;
+
+    sj_index_status(server->service.site.index, &status);
+    assert(commands->n_reloads < SJ_CONTROL_CLIENTS); /* each is a client that waits */
+    commands->reloads[commands->n_reloads++] =
+        (struct sj_reload){request, status.is_building ? 1 : 0};
+    sj_server_reload(server);
+}
+
+static void answer_reload(struct sj_control_request *request, const struct sj_index_result *result)
+{
+    char line[SJ_REPORT_LINE], refusal[sizeof(result->text) + 80];
+
+    if (result->error == 0) {
+        sj_report_generation(line, &result->summary, ",");
+        sj_control_answer(request, SJ_CONTROL_OK, line);
+    } else {
+        snprintf(refusal, sizeof(refusal), "not reloaded, generation %" PRIu64 " serves on: %s",
+                 result->summary.number, result->text);
+        sj_control_answer(request, SJ_CONTROL_ERROR, refusal);
+    }
+}
+
+void sj_commands_built(struct sj_server *server, const struct sj_index_result *result)
+{
+    struct sj_commands *commands = &server->commands;
+    unsigned n_left = 0;
+
+    for (unsigned i = 0; i < commands->n_reloads; i++) {
+        struct sj_reload one = commands->reloads[i];
+
+        if (one.n_before-- == 0)
+            answer_reload(one.request, result);
+        else
+            commands->reloads[n_left++] = one;
+    }
+    commands->n_reloads = n_left;
+}
+
+static void status(void *argument, struct sj_control_request *request)
+{
+    const struct sj_server *server = argument;
+    const char *form = sj_control_word(request, 1);
+    json_t *report;
+    char *text;
+
+    if (form != NULL && strcmp(form, "json") != 0) {
+        sj_control_answer(request, SJ_CONTROL_ERROR, "status is given as text or as json");
+        return;
+    }
+    report = sj_report_status(server);
+    text = report == NULL ? NULL
+           : form != NULL ? json_dumps(report, JSON_INDENT(2))
+                          : sj_outline(report);
+    if (text != NULL)
+        sj_control_answer(request, SJ_CONTROL_OK, text);
+    else
+        sj_control_answer(request, SJ_CONTROL_ERROR, "out of memory");
+    free(text);
+    json_decref(report);
+}
+
+/* The answer comes first: a server that has nothing to drain ends at once. */
+static void stop(void *argument, struct sj_control_request *request)
+{
+    struct sj_server *server = argument;
+    char text[128] = "stopping at once";
+
+    if (server->is_ready && server->state == SJ_SERVICE_SERVING)
+        snprintf(text, sizeof(text), "draining %" PRIu64 " connections, at most %" PRIu64 " ms",
+                 ck_pr_load_64(&server->service.n_open), server->config->drain_timeout_ms);
+    sj_control_answer(request, SJ_CONTROL_OK, text);
+    sj_server_drain(server);
+}
+
+static const struct sj_control_command table[] = {
+    {"reload", reload},
+    {"status", status},
+    {"stop", stop},
+    {0},
+};
+
+/* What can be had is worth more than what cannot: only a path that was asked for, and that no
+ * server has, is a reason not to start. */
+static int do_without(struct sj_server *server, const char *path, int error)
+{
+    if (error == -EADDRINUSE) {
+        sj_log(server->service.log, SJ_LOG_WARNING,
+               "no control socket: another server has %s; give this one its own by --control PATH, "
+               "or none by --control none",
+               path);
+        return 0;
+    }
+    if (server->config->control == NULL) {
+        sj_log(server->service.log, SJ_LOG_WARNING,
+               "no control socket at %s: %s; --control PATH puts it elsewhere, --control none is "
+               "without",
+               path, strerror(-error));
+        return 0;
+    }
+    sj_server_fail(server, -EIO, "--control %s: %s", path, strerror(-error));
+    return error;
+}
+
+int sj_commands_start(struct sj_server *server)
+{
+    char path[SJ_CONTROL_PATH];
+    struct sj_control_config config = {
+        .path = path,
+        .commands = table,
+        .argument = server,
+        .base = server->base,
+        .log = server->service.log,
+        .user = server->user.user,
+        .group = server->user.group,
+        .idle_ms = SJ_CONTROL_IDLE_MS,
+    };
+    int error;
+
+    if (!sj_control_path(server->config->control, path))
+        return 0;
+    server->commands.addresses = sj_report_addresses(server);
+    error = sj_control_new(&config, &server->commands.control);
+    return error == 0 ? 0 : do_without(server, path, error);
+}
+
+void sj_commands_stop(struct sj_server *server)
+{
+    sj_control_free(server->commands.control);
+    json_decref(server->commands.addresses);
+    server->commands = (struct sj_commands){0};
+}

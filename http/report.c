@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "http/server_private.h"
+
+#define SJ_GROUPED 32 /* 20 digits and their separators */
+
+static void group(char to[SJ_GROUPED], uint64_t number, const char *separator)
+{
+    char digits[SJ_GROUPED];
+    int n = snprintf(digits, sizeof(digits), "%" PRIu64, number);
+
+    for (int i = 0; i < n; i++)
+        to += sprintf(to, "%s%c", i > 0 && (n - i) % 3 == 0 ? separator : "", digits[i]);
+}
+
+void sj_report_generation(char line[SJ_REPORT_LINE], const struct sj_generation_summary *summary,
+                          const char *separator)
+{
+    const uint64_t numbers[] = {summary->n_added, summary->n_changed, summary->n_removed,
+                                summary->n_unchanged, summary->n_faults};
+    char texts[5][SJ_GROUPED];
+
+    for (size_t i = 0; i < 5; i++)
+        group(texts[i], numbers[i], separator);
+    snprintf(line, SJ_REPORT_LINE,
+             "generation %" PRIu64
+             ": %s added, %s changed, %s removed, %s unchanged, %s faults; %" PRIu64 " ms",
+             summary->number, texts[0], texts[1], texts[2], texts[3], texts[4],
+             summary->build_ns / 1000000);
+}
+
+/* A path need not be UTF-8; JSON must. */
+static json_t *text_of(const char *text)
+{
+    json_t *made = json_string(text);
+    char escaped[600];
+
+    if (made != NULL)
+        return made;
+    return json_stringn(escaped, sj_log_escape(escaped, sizeof(escaped), text, strlen(text)));
+}
+
+json_t *sj_report_addresses(const struct sj_server *server)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < server->listeners.n_items; i++) {
+        const struct sj_listener *listener = &server->listeners.items[i];
+
+        if ((listener->loop == 0 || listener->loop == SJ_ALL_LOOPS) &&
+            json_array_append_new(list, text_of(listener->address)) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+/* Resident, as the kernel counts it; null where it does not say. */
+static json_t *resident_bytes(void)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    unsigned long long pages;
+    bool is_known = file != NULL && fscanf(file, "%*u %llu", &pages) == 1;
+
+    if (file != NULL)
+        fclose(file);
+    return is_known ? json_integer((json_int_t)(pages * (uint64_t)sysconf(_SC_PAGESIZE)))
+                    : json_null();
+}
+
+#define NUMBER(number) ((json_int_t)(number))
+#define COUNT(place)   NUMBER(ck_pr_load_64(&(place)))
+
+/* What core/counters.h counts of one thread. */
+static json_t *counters_of(const struct sj_counters *counters)
+{
+#define FORMAT(name, help) "s:I"
+#define VALUE(name, help)  #name, COUNT(counters->name),
+    return json_pack(
+        "{" SJ_COUNTERS(FORMAT) "s:I s:I s:I s:I}", SJ_COUNTERS(VALUE) "queue_delay_p50_ns",
+        NUMBER(sj_histogram_quantile(&counters->queue_delay, 0.5)), "queue_delay_p99_ns",
+        NUMBER(sj_histogram_quantile(&counters->queue_delay, 0.99)), "run_time_p50_ns",
+        NUMBER(sj_histogram_quantile(&counters->run_time, 0.5)), "run_time_p99_ns",
+        NUMBER(sj_histogram_quantile(&counters->run_time, 0.99)));
+#undef FORMAT
+#undef VALUE
+}
+
+static json_t *loop_of(const struct sj_server *server, unsigned index)
+{
+    const struct sj_shard *shard = server->service.shards[index];
+    json_t *loop =
+        json_pack("{s:I s:I s:I s:I s:I}", "connections", COUNT(shard->n_assigned),
+                  "connections_most", COUNT(shard->n_most), "accepted", COUNT(shard->n_accepted),
+                  "requests", COUNT(shard->n_requests), "sent_bytes", COUNT(shard->n_octets_sent));
+    json_t *counters = counters_of(sj_sched_counters(server->sched, index));
+
+    if (loop == NULL || counters == NULL || json_object_update(loop, counters) != 0) {
+        json_decref(loop);
+        loop = NULL;
+    }
+    json_decref(counters);
+    return loop;
+}
+
+/* Loops come first (core/sched.h). */
+static json_t *threads_of(const struct sj_server *server, unsigned first, unsigned n)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = first; i < first + n; i++) {
+        json_t *thread =
+            first == 0 ? loop_of(server, i) : counters_of(sj_sched_counters(server->sched, i));
+
+        if (json_array_append_new(list, thread) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static json_t *index_of(const struct sj_index_status *status)
+{
+    const struct sj_generation_summary *summary = &status->summary;
+
+    return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:b}", "generation", NUMBER(summary->number),
+                     "urls", NUMBER(summary->n_urls), "content_bytes", NUMBER(summary->n_bytes),
+                     "held_bytes", NUMBER(summary->n_held_bytes), "faults",
+                     NUMBER(summary->n_faults), "build_ms", NUMBER(summary->build_ns / 1000000),
+                     "age_s", NUMBER(status->age_ms / 1000), "building", (int)status->is_building);
+}
+
+static const char *state_of(const struct sj_server *server)
+{
+    if (server->state != SJ_SERVICE_SERVING)
+        return "draining";
+    return server->is_ready ? "serving" : "starting";
+}
+
+struct totals {
+    uint64_t accepted, requests, octets_sent, pins;
+};
+
+/* What was released is read first: its keeping came before, so there are never less than none. */
+static struct totals totals_of(const struct sj_service *service)
+{
+    struct totals totals = {0};
+
+    for (unsigned i = 0; i < service->n_shards; i++)
+        totals.pins -= ck_pr_load_64(&service->shards[i]->n_unpinned);
+    ck_pr_fence_load();
+    for (unsigned i = 0; i < service->n_shards; i++) {
+        const struct sj_shard *shard = service->shards[i];
+
+        totals.pins += ck_pr_load_64(&shard->n_pinned);
+        totals.accepted += ck_pr_load_64(&shard->n_accepted);
+        totals.requests += ck_pr_load_64(&shard->n_requests);
+        totals.octets_sent += ck_pr_load_64(&shard->n_octets_sent);
+    }
+    return totals;
+}
+
+json_t *sj_report_status(const struct sj_server *server)
+{
+    struct totals totals = totals_of(&server->service);
+    unsigned n_loops = server->service.n_shards;
+    struct sj_index_status status;
+
+    sj_index_status(server->service.site.index, &status);
+    return json_pack("{s:s s:s s:I s:I s:O s:I s:I s:I s:I s:I s:o s:o s:o s:o}", "version",
+                     PACKAGE_VERSION, "state", state_of(server), "pid", NUMBER(getpid()),
+                     "uptime_s", NUMBER((sj_clock_ns() - server->started_ns) / 1000000000),
+                     "addresses", server->commands.addresses, "connections",
+                     COUNT(server->service.n_open), "accepted", NUMBER(totals.accepted), "requests",
+                     NUMBER(totals.requests), "sent_bytes", NUMBER(totals.octets_sent),
+                     "responses_holding_entries", NUMBER(totals.pins), "memory_bytes",
+                     resident_bytes(), "index", index_of(&status), "loops",
+                     threads_of(server, 0, n_loops), "workers",
+                     threads_of(server, n_loops, sj_sched_workers(server->sched)));
+}

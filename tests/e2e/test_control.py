@@ -127,10 +127,14 @@ def reload_means_a_build_that_began_after_the_request():
 @test
 def many_may_wait_for_one_build():
     path = temporary(".sock")
-    with serve(path):
+    with serve(path) as server:
         clients = [connect(path) for _ in range(12)]
+        status(path)  # by now all of them are accepted
+        server.kill(signal.SIGSTOP)  # so that it reads all of them in one turn
+        os.waitid(os.P_PID, server.pid, os.WSTOPPED)
         for client in clients:
             client.sendall(b"reload\n")
+        server.kill(signal.SIGCONT)
         answers = [read_all(client) for client in clients]
         true(all(re.match(r"ok\ngeneration [23]: ", answer) for answer in answers), answers)
 

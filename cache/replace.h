@@ -14,8 +14,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Names of temporary files begin so; what follows is random, so that processes do not meet. */
-#define SJ_TEMPORARY_PREFIX "tmp-"
+/* Names of temporary files begin so; what follows is random, so that processes do not meet.  The
+ * dot: where a tree is served that is being written to, the server passes them over. */
+#define SJ_TEMPORARY_PREFIX ".tmp-"
 
 struct sj_replacement {
     int descriptor; /* for reading and writing */

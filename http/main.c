@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/compress_command.h"
 #include "http/remote.h"
 #include "http/server.h"
 
 static const char usage[] =
     "Usage: scrubjay serve [OPTION]... [ROOT]   serve the directory ROOT (default: .)\n"
     "       scrubjay plan [OPTION]... ROOT      print what an index of ROOT holds, and its faults\n"
+    "       scrubjay compress [OPTION]... DIR   write .gz, .br and .zst beside DIR's files\n"
     "       scrubjay reload | status | stop [OPTION]...   of a running server\n"
     "       scrubjay --help | --version\n";
 
@@ -36,6 +38,8 @@ static int print_help(void)
     fputs(usage, stdout);
     fputs("\nOptions of serve and plan:\n", stdout);
     sj_options_help(sj_config_table, stdout);
+    fputs("\nOptions of compress:\n", stdout);
+    sj_compress_command_help(stdout);
     fputs("\nCommands to a running server:\n", stdout);
     sj_remote_help(stdout);
     fputs("\nSignals: TERM drains and stops, INT and QUIT stop at once, HUP reloads the index,\n"
@@ -100,10 +104,12 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return parse_and_run(&commands[i], argc - 1, argv + 1);
+    if (strcmp(argv[1], "compress") == 0)
+        return sj_compress_command_run(argc - 1, argv + 1);
     if (sj_remote_has(argv[1]))
         return sj_remote_run(argc - 1, argv + 1);
     snprintf(text, sizeof(text),
-             "'%s' is not a command: serve, plan, reload, status, stop, --help or "
+             "'%s' is not a command: serve, plan, compress, reload, status, stop, --help or "
              "--version",
              argv[1]);
     return misuse(text);

@@ -81,6 +81,15 @@ int sj_process_become(const struct sj_process_user *who)
     return 0;
 }
 
+unsigned sj_process_threads(uint64_t number)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (number > 0)
+        return (unsigned)number;
+    return cores < 1 ? 1 : cores > 64 ? 64 : (unsigned)cores;
+}
+
 /* As root, maybe in a folder that others can write to: never through a link of theirs. */
 static FILE *create(const char *path)
 {

@@ -58,21 +58,12 @@ static int open_log(struct sj_server *server)
     return -EINVAL;
 }
 
-static unsigned or_cores(uint64_t number)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-    if (number > 0)
-        return (unsigned)number;
-    return cores < 1 ? 1 : cores > 64 ? 64 : (unsigned)cores;
-}
-
 static int make_sched(struct sj_server *server)
 {
     const struct sj_config *config = server->config;
     struct sj_sched_config sched = {
-        .n_loops = or_cores(config->loops),
-        .n_workers = or_cores(config->workers),
+        .n_loops = sj_process_threads(config->loops),
+        .n_workers = sj_process_threads(config->workers),
         .quick_length = SJ_QUICK_LENGTH,
         .heavy_length = SJ_HEAVY_LENGTH,
         .worker_nice = (int)config->worker_nice,

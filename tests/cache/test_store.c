@@ -89,7 +89,7 @@ static void a_large_payload_is_refused_as_well(void **state)
         assert_int_equal(sj_store_write(writer, payload.bytes, payload.length), 0);
     sj_store_refuse(writer);
     assert_int_equal(find(fixture, HOLD), SJ_STORE_DOES_NOT_PAY);
-    assert_int_equal(scan(fixture, "tmp-", path), 0);
+    assert_int_equal(scan(fixture, ".tmp-", path), 0);
     free(payload.bytes);
 }
 

@@ -121,10 +121,10 @@ static void trim_removes_temporary_files_older_than_an_hour(void **state)
 {
     struct fixture *fixture = *state;
     time_t now = time(NULL);
-    static const char *const names[] = {"over/cache/tmp-1",
-                                        "over/cache/tmp-2",
-                                        "over/cache/variants/00/tmp-3",
-                                        "over/cache/variants/ff/tmp-4",
+    static const char *const names[] = {"over/cache/.tmp-1",
+                                        "over/cache/.tmp-2",
+                                        "over/cache/variants/00/.tmp-3",
+                                        "over/cache/variants/ff/.tmp-4",
                                         "over/cache/ledger-1",
                                         "over/cache/variants/ff/README"};
     static const bool stays[] = {false, true, false, true, true, true};

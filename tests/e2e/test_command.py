@@ -38,7 +38,8 @@ def version_is_said():
     ("serve", "--header-timeout", "-5s", "--header-timeout"), ("serve", "--keepalive-timeout", "5 s", "--keepalive-timeout"), ("serve", "--log-level", "loud", "--log-level"),
     ("serve", "--type", "foo", "--type"), ("serve", "--type", ".foo", "--type"), ("serve", "--type", ".foo=text/x\ny", "--type"), ("serve", "--immutable", "(", "--immutable"),
     ("serve", "--fields-limit", "many", "--fields-limit"), ("serve", "--connections", "1e5", "--connections"), ("serve", "--no-watch=yes", "--no-watch"), ("serve", "--dotfiles=1", "--dotfiles"),
-    ("serve", "-z", "-z"), ("frobnicate", "frobnicate"), ("plan", "--bogus", "--bogus"), ("--bogus", "--bogus"))])
+    ("serve", "-z", "-z"), ("frobnicate", "frobnicate"), ("plan", "--bogus", "--bogus"), ("compress", "--bogus", "--bogus"), ("compress", "DIR"), ("compress", "/tmp", "/usr", "DIR"),
+    ("compress", "--no-gzip", "--no-br", "--no-zstd", "/tmp", "nothing"), ("compress", "--workers", "65", "/tmp", "--workers"), ("--bogus", "--bogus"))])
 def wrong_use_is_told_in_one_line(arguments, word):
     status, out, errors = run_program(*arguments)
     equal((status, out), (2, ""), errors)

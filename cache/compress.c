@@ -53,9 +53,9 @@ static int compare_directories(const void *a, const void *b)
 {
     const struct sj_scan_directory *x = *(const struct sj_scan_directory *const *)a;
     const struct sj_scan_directory *y = *(const struct sj_scan_directory *const *)b;
-    if (x->device != y->device)
-        return x->device < y->device ? -1 : 1;
-    return (x->inode > y->inode) - (x->inode < y->inode);
+    if (x->identity.device != y->identity.device)
+        return x->identity.device < y->identity.device ? -1 : 1;
+    return (x->identity.inode > y->identity.inode) - (x->identity.inode < y->identity.inode);
 }
 
 /* Those with files, each once. */
@@ -64,13 +64,13 @@ static int list_directories(struct work *work)
     const struct sj_scan_directory *at;
     size_t n = 0;
     size_t n_kept = 0;
-    for (at = work->scan.top; at != NULL; at = sj_scan_next(at))
+    for (at = work->scan.top; at != NULL; at = sj_scan_next(at, work->scan.top))
         n += at->n_files > 0;
     const struct sj_scan_directory **list = calloc(n + 1, sizeof(*list));
     if (list == NULL)
         return -ENOMEM;
     n = 0;
-    for (at = work->scan.top; at != NULL; at = sj_scan_next(at))
+    for (at = work->scan.top; at != NULL; at = sj_scan_next(at, work->scan.top))
         if (at->n_files > 0)
             list[n++] = at;
     qsort(list, n, sizeof(*list), compare_directories);
@@ -85,7 +85,7 @@ static int list_directories(struct work *work)
 static bool is_wanted(const struct sj_scan_directory *directory, const struct sj_scan_file *file)
 {
     const char *name = sj_scan_name(directory, file);
-    return !file->is_sidecar && file->identity.size > 0 &&
+    return !file->is_sidecar && !file->is_odd && file->identity.size > 0 &&
            sj_encode_is_wanted((struct sj_text){name, strlen(name)});
 }
 
@@ -264,7 +264,8 @@ int sj_compress_run(const struct sj_compress *compress, struct sj_compress_resul
         error = select_files(&work);
     if (error == 0)
         error = run_lanes(&work);
-    for (struct sj_scan_directory *at = work.scan.top; at != NULL; at = sj_scan_next(at))
+    for (struct sj_scan_directory *at = work.scan.top; at != NULL;
+         at = sj_scan_next(at, work.scan.top))
         take_faults(&work, &at->faults);
     sort_faults(result);
     sj_scan_fini(&work.scan);

@@ -130,7 +130,12 @@ static int read_once(const struct sj_content_request *request, struct sj_reader 
         .identity = identity, .references = 1, .length = identity.size, .descriptor = -1};
     made->is_racy = identity.changed_ns > started_ns - SJ_RACY_NS;
     int error = read_state(request, descriptor, reader, made);
-    close(descriptor);
+    made->is_held = made->bytes != NULL;
+    made->is_open = error == 0 && request->keeps_open && !made->is_held;
+    if (made->is_open)
+        made->descriptor = descriptor;
+    else
+        close(descriptor);
     if (error == 0)
         *file = made;
     else

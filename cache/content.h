@@ -20,6 +20,7 @@ struct sj_content_request {
     const struct sj_root *root;
     const char *path;
     uint64_t hold_limit;      /* bytes are kept unless there are more */
+    bool keeps_open;          /* then the descriptor is */
     enum sj_coding coding;    /* unless identity: expanded as well */
     uint64_t expansion_limit; /* bytes */
 };

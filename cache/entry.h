@@ -26,7 +26,7 @@ struct sj_representation {
     struct sj_file *file;  /* NULL: this coding does not exist */
     struct sj_text etag;   /* with its quotes; strong; differs between representations */
     struct sj_text fields; /* ETag, and Content-Encoding unless identity */
-    const char *source;    /* path below the root, NUL-terminated */
+    const char *source;    /* path below the root, NUL-terminated; NULL: a variant of our own */
 };
 
 struct sj_entry {

@@ -24,6 +24,21 @@ int sj_fault_push(struct sj_fault **list, const char *const path[3], const char 
     return 0;
 }
 
+int sj_faults_copy(const struct sj_fault *list, struct sj_fault **copy)
+{
+    for (; list != NULL; list = list->next) {
+        struct sj_fault *fault = malloc(sizeof(*fault) + list->path.length + 1);
+        if (fault == NULL)
+            return -ENOMEM;
+        char *text = (char *)(fault + 1);
+        memcpy(text, list->path.at, list->path.length + 1);
+        *fault = (struct sj_fault){
+            .path = {text, list->path.length}, .next = *copy, .reason = list->reason};
+        *copy = fault;
+    }
+    return 0;
+}
+
 void sj_faults_free(struct sj_fault *list)
 {
     while (list != NULL) {

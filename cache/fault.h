@@ -15,6 +15,9 @@ struct sj_fault {
  */
 int sj_fault_push(struct sj_fault **list, const char *const path[3], const char *reason);
 
+/* Puts a copy of all of them before `*copy`.  0 or -ENOMEM. */
+int sj_faults_copy(const struct sj_fault *list, struct sj_fault **copy);
+
 void sj_faults_free(struct sj_fault *list);
 
 /* A constant text for an errno value (positive or negative). */

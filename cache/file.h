@@ -95,6 +95,9 @@ struct sj_file {
     int descriptor;     /* open as long as the file is referenced, read with offsets only; or -1 */
     bool is_racy;    /* changed so shortly before it was read that one more change may not show */
     bool is_awaited; /* known from the ledger alone; to be filled once it is served */
+    bool is_held;    /* its bytes are there, or are to come: set before it is shared */
+    bool is_open;    /* the same for its descriptor */
+    uint32_t n_uses; /* the builder's own: see cache/stock.h */
     struct sj_expansion expansion;
 };
 

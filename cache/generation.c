@@ -7,15 +7,14 @@
 #include "cache/generation_make.h"
 #include "core/log.h"
 
-struct sj_generation *sj_generation_new(size_t n_roots, size_t n_entries, size_t n_files)
+struct sj_generation *sj_generation_new(size_t n_roots, size_t n_entries, unsigned long seed)
 {
     struct sj_generation *made = calloc(1, sizeof(*made));
     if (made == NULL)
         return NULL;
     made->roots = calloc(n_roots + 1, sizeof(struct sj_root *));
     made->n_roots = made->roots == NULL ? 0 : n_roots;
-    if (made->roots == NULL || sj_text_set_init(&made->entries, n_entries) != 0 ||
-        sj_identity_set_init(&made->files, n_files) != 0 ||
+    if (made->roots == NULL || sj_text_set_init_seeded(&made->entries, n_entries, seed) != 0 ||
         sj_text_set_init(&made->faults, 0) != 0) {
         sj_generation_free(made);
         return NULL;
@@ -23,52 +22,69 @@ struct sj_generation *sj_generation_new(size_t n_roots, size_t n_entries, size_t
     return made;
 }
 
-/* The next object of a set; NULL after the last. */
-static void *next(const ck_hs_t *set, ck_hs_iterator_t *iterator)
-{
-    void *object = NULL;
-    return set->map != NULL && ck_hs_next((ck_hs_t *)set, iterator, &object) ? object : NULL;
-}
-
 void sj_generation_free(struct sj_generation *generation)
 {
-    ck_hs_iterator_t entries = CK_HS_ITERATOR_INITIALIZER;
-    ck_hs_iterator_t files = CK_HS_ITERATOR_INITIALIZER;
-    struct sj_entry *entry;
-    struct sj_file *file;
     if (generation == NULL)
         return;
-    while ((entry = next(&generation->entries, &entries)) != NULL)
-        sj_entry_release(entry);
-    while ((file = next(&generation->files, &files)) != NULL)
-        sj_file_release(file);
+    for (size_t i = 0; i < generation->n_sheaves; i++)
+        sj_sheaf_release(generation->sheaves[i]);
     for (size_t i = 0; i < generation->n_roots; i++)
         sj_root_release(generation->roots[i]);
     sj_set_fini(&generation->entries);
-    sj_set_fini(&generation->files);
     sj_set_fini(&generation->faults);
     sj_faults_free(generation->fault_list);
     sj_rules_release(generation->rules);
+    free(generation->sheaves);
     free(generation->roots);
     free(generation);
 }
 
-int sj_generation_put_entry(struct sj_generation *generation, struct sj_entry *entry)
+int sj_generation_reserve(struct sj_generation *generation, size_t n_entries)
 {
-    void *previous;
-    if (sj_set_put(&generation->entries, entry, &previous) != 0)
-        return -ENOMEM;
-    sj_entry_release(previous);
+    return sj_set_reserve(&generation->entries, n_entries);
+}
+
+static int add_sheaf(struct sj_generation *generation, struct sj_sheaf *sheaf)
+{
+    if (generation->n_sheaves == generation->room) {
+        size_t room = 2 * generation->room + 64;
+        struct sj_sheaf **larger =
+            reallocarray(generation->sheaves, room, sizeof(struct sj_sheaf *));
+        if (larger == NULL)
+            return -ENOMEM;
+        generation->sheaves = larger;
+        generation->room = room;
+    }
+    sj_sheaf_acquire(sheaf);
+    generation->sheaves[generation->n_sheaves++] = sheaf;
     return 0;
 }
 
-int sj_generation_put_file(struct sj_generation *generation, struct sj_file *file)
+/* Paths of one root differ. */
+static int put_entry(struct sj_generation *generation, const struct sj_sheaf_item *item)
 {
-    void *previous;
-    if (sj_set_put(&generation->files, file, &previous) != 0)
+    void *previous = NULL;
+    if (generation->n_roots == 1)
+        return sj_set_put_unique(&generation->entries, item->entry, item->hash);
+    if (sj_set_put_hashed(&generation->entries, item->entry, item->hash, &previous) != 0)
         return -ENOMEM;
-    sj_file_release(previous);
+    const struct sj_entry *hidden = previous;
+    generation->n_hidden += hidden != NULL;
+    if (hidden != NULL && hidden->kind == SJ_ENTRY_FILE) {
+        generation->summary.n_urls--;
+        generation->summary.n_bytes -= hidden->representations[SJ_IDENTITY].file->length;
+    }
     return 0;
+}
+
+int sj_generation_put_sheaf(struct sj_generation *generation, struct sj_sheaf *sheaf)
+{
+    int error = add_sheaf(generation, sheaf);
+    for (size_t i = 0; error == 0 && i < sheaf->n_items; i++)
+        error = put_entry(generation, &sheaf->items[i]);
+    generation->summary.n_urls += sheaf->n_urls;
+    generation->summary.n_bytes += sheaf->n_bytes;
+    return error;
 }
 
 int sj_generation_put_faults(struct sj_generation *generation, struct sj_fault *list)
@@ -105,8 +121,6 @@ static bool is_same_answer(const struct sj_entry *a, const struct sj_entry *b)
 static void count_entry(struct sj_generation_summary *summary, const struct sj_entry *entry,
                         const struct sj_entry *before)
 {
-    summary->n_urls++;
-    summary->n_bytes += entry->representations[SJ_IDENTITY].file->length;
     if (before == NULL || before->kind != SJ_ENTRY_FILE)
         summary->n_added++;
     else if (before == entry || is_same_answer(before, entry))
@@ -115,27 +129,43 @@ static void count_entry(struct sj_generation_summary *summary, const struct sj_e
         summary->n_changed++;
 }
 
+static void count_all(struct sj_generation *generation, const struct sj_generation *before)
+{
+    ck_hs_iterator_t iterator = CK_HS_ITERATOR_INITIALIZER;
+    const struct sj_entry *entry;
+    while ((entry = sj_set_next(&generation->entries, &iterator)) != NULL)
+        if (entry->kind == SJ_ENTRY_FILE)
+            count_entry(&generation->summary, entry, sj_set_find(&before->entries, &entry->path));
+}
+
+/* What is in a sheaf of before is there as it was. */
+static void count_new(struct sj_generation *generation, const struct sj_generation *before)
+{
+    for (size_t i = 0; i < generation->n_sheaves; i++) {
+        const struct sj_sheaf *sheaf = generation->sheaves[i];
+        if (sheaf->serial != generation->serial) {
+            generation->summary.n_unchanged += sheaf->n_urls;
+            continue;
+        }
+        for (size_t k = 0; k < sheaf->n_items; k++) {
+            const struct sj_entry *entry = sheaf->items[k].entry;
+            if (entry->kind == SJ_ENTRY_FILE)
+                count_entry(&generation->summary, entry,
+                            sj_set_find(&before->entries, &entry->path));
+        }
+    }
+}
+
 void sj_generation_sum_up(struct sj_generation *generation, const struct sj_generation *before)
 {
     struct sj_generation_summary *summary = &generation->summary;
-    ck_hs_iterator_t entries = CK_HS_ITERATOR_INITIALIZER;
-    ck_hs_iterator_t files = CK_HS_ITERATOR_INITIALIZER;
-    const struct sj_entry *entry;
-    const struct sj_file *file;
-    while ((entry = next(&generation->entries, &entries)) != NULL)
-        if (entry->kind == SJ_ENTRY_FILE)
-            count_entry(summary, entry, sj_set_find(&before->entries, &entry->path));
-    while ((file = next(&generation->files, &files)) != NULL)
-        if (sj_file_bytes(file) != NULL)
-            summary->n_held_bytes += file->length;
+    bool is_next = before->serial + 1 == generation->serial;
+    if (is_next && generation->n_hidden == 0 && before->n_hidden == 0)
+        count_new(generation, before);
+    else
+        count_all(generation, before);
     summary->n_removed = before->summary.n_urls - summary->n_changed - summary->n_unchanged;
     summary->number = before->summary.number + 1;
-}
-
-struct sj_file *sj_generation_file(const struct sj_generation *generation,
-                                   const struct sj_identity *identity)
-{
-    return sj_set_find(&generation->files, identity);
 }
 
 const struct sj_entry *sj_generation_find(const struct sj_generation *generation, const char *path,
@@ -187,7 +217,7 @@ static const struct sj_text **sorted(const ck_hs_t *set, size_t *n)
     const struct sj_text **items = calloc(ck_hs_count((ck_hs_t *)set) + 1, sizeof(*items));
     if (items == NULL)
         return NULL;
-    for (*n = 0; (items[*n] = next(set, &iterator)) != NULL; ++*n)
+    for (*n = 0; (items[*n] = sj_set_next(set, &iterator)) != NULL; ++*n)
         ;
     qsort(items, *n, sizeof(*items), compare_paths);
     return items;

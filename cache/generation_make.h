@@ -10,11 +10,16 @@
 #include "cache/generation.h"
 #include "cache/rules.h"
 #include "cache/set.h"
+#include "cache/sheaf.h"
 
 struct sj_generation {
-    ck_hs_t entries; /* struct sj_entry */
-    ck_hs_t files;   /* struct sj_file: all that was read, used by an entry or not */
-    ck_hs_t faults;  /* struct sj_fault, of `fault_list` */
+    ck_hs_t entries;           /* struct sj_entry, of the sheaves */
+    struct sj_sheaf **sheaves; /* a reference each */
+    size_t n_sheaves, room;
+    uint64_t n_hidden; /* entries that a later root's stand before */
+    uint64_t serial;   /* counts the builds that succeeded: it shares the sheaves of the one before,
+                        * and of no other need it */
+    ck_hs_t faults;    /* struct sj_fault, of `fault_list` */
     struct sj_fault *fault_list;
     struct sj_rules *rules; /* or NULL */
     struct sj_root **roots;
@@ -24,24 +29,25 @@ struct sj_generation {
     struct sj_generation_summary summary;
 };
 
-/* Room for `n_roots` roots, all NULL.  The sizes are guesses.  NULL: no memory. */
-struct sj_generation *sj_generation_new(size_t n_roots, size_t n_entries, size_t n_files);
+/* Room for `n_roots` roots, all NULL.  The number of entries is a guess; `seed` is that of their
+ * hashes.  NULL: no memory. */
+struct sj_generation *sj_generation_new(size_t n_roots, size_t n_entries, unsigned long seed);
 
 /* Drops its references. */
 void sj_generation_free(struct sj_generation *generation);
 
-/* Each takes over one reference (the faults: the list); with -ENOMEM it stays the caller's.  An
- * entry replaces that with the same path. */
-int sj_generation_put_entry(struct sj_generation *generation, struct sj_entry *entry);
-int sj_generation_put_file(struct sj_generation *generation, struct sj_file *file);
+/* Makes room for so many entries in all.  0 or -ENOMEM. */
+int sj_generation_reserve(struct sj_generation *generation, size_t n_entries);
+
+/* Acquires a sheaf, in the order of the roots: an entry stands before that of an earlier root with
+ * the same path.  0, or -ENOMEM and the generation is good for nothing but to be freed. */
+int sj_generation_put_sheaf(struct sj_generation *generation, struct sj_sheaf *sheaf);
+
+/* Takes over the list; with -ENOMEM it stays the caller's. */
 int sj_generation_put_faults(struct sj_generation *generation, struct sj_fault *list);
 
 /* When all is in: counts, against the one before. */
 void sj_generation_sum_up(struct sj_generation *generation, const struct sj_generation *before);
-
-/* Any thread, while the generation is held: the file read in exactly that state, or NULL. */
-struct sj_file *sj_generation_file(const struct sj_generation *generation,
-                                   const struct sj_identity *identity);
 
 /* The file that a path leads to, if need be over a redirect to its directory; or NULL. */
 const struct sj_entry *sj_generation_find_page(const struct sj_generation *generation,

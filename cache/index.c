@@ -20,7 +20,7 @@
  * `result` by the build until it sets is_finished, and by the controlling thread after it has seen
  * that; is_finished and is_suggested are exchanged by both sides, and the eventfd follows each;
  * is_cancelled is set by the controlling thread, and looked at by the build and its subtasks; the
- * rest belongs to the controlling thread.
+ * stock and extent belong to the build while there is one; the rest to the controlling thread.
  */
 struct sj_index {
     struct sj_task task; /* first: the build */
@@ -29,6 +29,7 @@ struct sj_index {
     struct sj_log *log;
     struct sj_epoch *epoch;
     struct sj_watch *watch; /* or NULL */
+    struct sj_stock *stock;
     struct sj_generation *current;
     struct sj_index_result result;
     uint64_t published_ns; /* when the controlling thread heard of the current one */
@@ -41,6 +42,8 @@ struct sj_index {
     struct sj_quiet quiet;
     bool is_building;
     bool is_pending; /* one more build, when this one has ended */
+    bool has_doubts; /* something has changed, but the watch may not know it */
+    enum sj_build_extent extent, pending_extent;
     sj_index_done *done;
     void *argument;
 };
@@ -89,7 +92,12 @@ static void raise_flag(struct sj_index *index, uint32_t *flag)
 static void run_build(struct sj_task *task)
 {
     struct sj_index *index = (struct sj_index *)task;
-    struct sj_build build = {index->settings, index->current, index->watch, &index->is_cancelled};
+    struct sj_build build = {.settings = index->settings,
+                             .before = index->current,
+                             .stock = index->stock,
+                             .watch = index->watch,
+                             .is_cancelled = &index->is_cancelled,
+                             .extent = index->extent};
     struct sj_index_result *result = &index->result;
     struct sj_generation *made = NULL;
     uint64_t started_ns = sj_clock_ns();
@@ -122,13 +130,29 @@ static void note_change(void *argument)
     set_timer(index, now_ns, sj_quiet_event(&index->quiet, now_ns));
 }
 
+/* Folds; the larger extent wins.  A full queue: later. */
+static void ask(struct sj_index *index, enum sj_build_extent extent)
+{
+    if (!index->is_pending || extent < index->pending_extent)
+        index->pending_extent = extent;
+    index->is_pending = index->is_building;
+    if (index->is_building)
+        return;
+    index->extent = index->pending_extent;
+    index->has_doubts = index->has_doubts && index->extent != SJ_BUILD_ALL;
+    index->is_building = sj_sched_submit(index->sched, &index->task) == 0;
+    index->is_pending = !index->is_building;
+    if (index->is_pending)
+        note_change(index);
+}
+
 static void on_timer(evutil_socket_t descriptor, short what, void *argument)
 {
     struct sj_index *index = argument;
     (void)descriptor;
     (void)what;
     if (sj_quiet_is_due(&index->quiet, sj_clock_ns()))
-        sj_index_reload(index);
+        ask(index, index->has_doubts ? SJ_BUILD_ALL : SJ_BUILD_CHANGES);
     else
         set_timer(index, 0, 1000000); /* the clocks differ by a little */
 }
@@ -145,8 +169,10 @@ static void finish(struct sj_index *index)
     index->is_building = false;
     if (result.error == 0)
         index->published_ns = sj_clock_ns();
+    if (index->watch != NULL)
+        sj_watch_settle(index->watch);
     if (index->is_pending)
-        sj_index_reload(index);
+        ask(index, index->pending_extent);
     else if (is_passing(result.error) && index->watch != NULL)
         note_change(index);
     if (index->done != NULL)
@@ -160,8 +186,10 @@ static void on_wake(evutil_socket_t descriptor, short what, void *argument)
     eventfd_t count;
     (void)what;
     (void)!eventfd_read(descriptor, &count);
-    if (ck_pr_fas_32(&index->is_suggested, 0) != 0)
+    if (ck_pr_fas_32(&index->is_suggested, 0) != 0) {
+        index->has_doubts = true;
         note_change(index);
+    }
     if (ck_pr_fas_32(&index->is_finished, 0) != 0)
         finish(index);
 }
@@ -227,8 +255,9 @@ static int fill(struct sj_index *index, const struct sj_index_config *config, ch
     if (code != 0)
         return code;
     index->epoch = sj_epoch_new();
+    index->stock = sj_stock_new();
     index->current = sj_generation_new(index->settings->n_roots, 0, 0);
-    if (index->epoch == NULL || index->current == NULL)
+    if (index->epoch == NULL || index->stock == NULL || index->current == NULL)
         return -ENOMEM;
     code = open_roots(index, error, error_size);
     return code != 0 ? code : read_rules(index, error, error_size);
@@ -274,6 +303,7 @@ void sj_index_free(struct sj_index *index)
     if (index->wake >= 0)
         close(index->wake);
     sj_generation_free(index->current);
+    sj_stock_free(index->stock);
     if (index->epoch != NULL)
         sj_epoch_free(index->epoch);
     sj_settings_free(index->settings);
@@ -286,15 +316,9 @@ void sj_index_set_done(struct sj_index *index, sj_index_done *done, void *argume
     index->argument = argument;
 }
 
-/* A full queue: later. */
 void sj_index_reload(struct sj_index *index)
 {
-    index->is_pending = index->is_building;
-    if (index->is_building)
-        return;
-    index->is_building = sj_sched_submit(index->sched, &index->task) == 0;
-    if (!index->is_building)
-        note_change(index);
+    ask(index, SJ_BUILD_ALL);
 }
 
 void sj_index_status(struct sj_index *index, struct sj_index_status *status)

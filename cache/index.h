@@ -38,6 +38,9 @@ struct sj_index_config {
     uint64_t memory_file_limit; /* larger files always go by sendfile */
     uint64_t linked_files_limit; /* files reached through linked directories, of each root; 0: a
                                   * default that real icon themes do not reach */
+    uint64_t open_files_limit;   /* files not held in memory that are kept open, so that they can be
+                                  * served when they are gone; 0: a sixteenth of the descriptors that
+                                  * the process may have, at most 1024 */
     bool serves_dotfiles;
     bool follows_symlinks;
     bool watches; /* inotify */

@@ -183,19 +183,20 @@ static size_t sources_size(const struct sj_recipe *recipe, size_t source_length)
 {
     size_t size = 0;
     for (int i = SJ_GZIP; i < SJ_CODINGS; i++)
-        if (recipe->files[i] != NULL)
+        if (recipe->files[i] != NULL && !recipe->is_own[i])
             size += source_length + sj_coding_endings[i].length + 1;
     return size;
 }
 
 /* Writes the names of the files; returns where they end. */
-static char *put_sources(struct sj_entry *entry, const char *source, char *at)
+static char *put_sources(const struct sj_recipe *recipe, struct sj_entry *entry, const char *source,
+                         char *at)
 {
     size_t length = strlen(source);
     entry->representations[SJ_IDENTITY].source = source;
     for (int i = SJ_GZIP; i < SJ_CODINGS; i++) {
         struct sj_text ending = sj_coding_endings[i];
-        if (entry->representations[i].file == NULL)
+        if (entry->representations[i].file == NULL || recipe->is_own[i])
             continue;
         entry->representations[i].source = at;
         at = mempcpy(at, source, length);
@@ -246,7 +247,7 @@ static struct sj_entry *pack(const struct draft *draft, const char *room)
     made->path = (struct sj_text){at, recipe->path_length};
     at = mempcpy(at, recipe->whole, whole_length + 1);
     if (recipe->kind == SJ_RECIPE_FILE)
-        at = put_sources(made, made->path.at + prefix_length, at);
+        at = put_sources(recipe, made, made->path.at + prefix_length, at);
     memcpy(at, room, texts_length);
     move_texts(made, room, texts_length, at);
     acquire_all(made);
@@ -259,7 +260,8 @@ bool sj_recipe_fits(const struct sj_recipe *recipe, const struct sj_entry *entry
     if (is_file != (entry->kind == SJ_ENTRY_FILE) || entry->root != recipe->root)
         return false;
     for (int i = 0; i < SJ_CODINGS; i++)
-        if (entry->representations[i].file != recipe->files[i])
+        if (entry->representations[i].file != recipe->files[i] ||
+            (recipe->is_own[i] && entry->representations[i].source != NULL))
             return false;
     if (is_file)
         return strcmp(entry->path.at, recipe->whole) == 0;

@@ -25,6 +25,7 @@ struct sj_recipe {
     char *whole;                       /* prefix and path below the root, NUL-terminated */
     size_t path_length;                /* of it: the URL path */
     struct sj_file *files[SJ_CODINGS]; /* FILE: identity, and the variants that there are */
+    bool is_own[SJ_CODINGS];           /* a variant that is no file below the root: no source */
     time_t now;                        /* no Last-Modified is later */
 };
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
+#include "cache/scan_private.h"
 #include "cache/watch.h"
 #include "core/pr.h"
 
@@ -30,6 +32,8 @@ static bool goes_on(struct sj_scan *scan)
 static void add_fault(struct sj_scan_directory *directory, const char *name, const char *reason)
 {
     const char *const path[3] = {directory->scan->root->path, directory->path, name};
+    uint64_t seed = XXH3_64bits(reason, strlen(reason));
+    directory->faults_digest += XXH3_64bits_withSeed(name, strlen(name), seed);
     if (sj_fault_push(&directory->faults, path, reason) != 0)
         fail(directory->scan, -ENOMEM);
 }
@@ -47,34 +51,37 @@ static void add_error(struct sj_scan_directory *directory, const char *name, int
 static int append_name(struct sj_scan_directory *directory, const char *name, size_t size)
 {
     if (directory->names_room - directory->names_length < size) {
-        size_t room = 2 * directory->names_room + size + 64;
-        char *larger = realloc(directory->names, room);
+        size_t room = 2 * (size_t)directory->names_room + size + 64;
+        char *larger = room > UINT32_MAX ? NULL : realloc(directory->names, room);
         if (larger == NULL)
             return -ENOMEM;
         directory->names = larger;
-        directory->names_room = room;
+        directory->names_room = (uint32_t)room;
     }
     memcpy(directory->names + directory->names_length, name, size);
-    directory->names_length += size;
+    directory->names_length += (uint32_t)size;
     return 0;
 }
 
 /* The array doubles at each power of two. */
 static int append_file(struct sj_scan_directory *directory, const char *name,
-                       const struct stat *status)
+                       const struct stat *status, enum sj_scan_reach reach)
 {
     size_t n = directory->n_files;
-    size_t offset = directory->names_length;
+    uint32_t offset = directory->names_length;
     if ((n & (n - 1)) == 0) {
         struct sj_scan_file *larger =
-            reallocarray(directory->files, n == 0 ? 1 : 2 * n, sizeof(*larger));
+            n > UINT32_MAX / 4
+                ? NULL
+                : reallocarray(directory->files, n == 0 ? 1 : 2 * n, sizeof(*larger));
         if (larger == NULL)
             return -ENOMEM;
         directory->files = larger;
     }
     if (append_name(directory, name, strlen(name) + 1) != 0)
         return -ENOMEM;
-    directory->files[n] = (struct sj_scan_file){.name = offset};
+    directory->files[n] = (struct sj_scan_file){
+        .name = offset, .is_link = reach == SJ_BY_LINK, .is_odd = reach == SJ_AS_ODD};
     sj_identity_of(status, &directory->files[n].identity);
     directory->n_files++;
     return 0;
@@ -90,55 +97,46 @@ static bool is_full(const struct sj_scan_directory *directory)
 
 /* The first file beyond the limit is the fault; the rest of it goes without saying. */
 static void add_file(struct sj_scan_directory *directory, const char *name,
-                     const struct stat *status)
+                     const struct stat *status, enum sj_scan_reach reach)
 {
     struct sj_scan *scan = directory->scan;
     uint64_t n_before = directory->is_linked ? ck_pr_faa_64(&scan->n_linked_files, 1) : 0;
     if (n_before == scan->linked_files_limit && directory->is_linked)
         add_fault(directory, name, "too many files are reached through linked directories");
+    if (n_before >= scan->linked_files_limit && directory->is_linked)
+        ck_pr_store_32(&scan->is_limited, 1); /* read after the join */
     if ((n_before < scan->linked_files_limit || !directory->is_linked) &&
-        append_file(directory, name, status) != 0)
+        append_file(directory, name, status, reach) != 0)
         fail(scan, -ENOMEM);
 }
 
-static void run(struct sj_task *task);
-
-enum reach { BY_NAME, BY_LINK };
-
-static struct sj_scan_directory *new_directory(struct sj_scan *scan,
-                                               struct sj_scan_directory *parent, const char *name)
-{
-    size_t before = parent == NULL ? 0 : parent->path_length;
-    size_t length = strlen(name);
-    struct sj_scan_directory *made = malloc(sizeof(*made) + before + length + 2);
-    if (made == NULL)
-        return NULL;
-    *made = (struct sj_scan_directory){.task = {.run = run}, .scan = scan, .parent = parent};
-    if (parent != NULL) {
-        made->next = parent->children;
-        parent->children = made;
-        memcpy(made->path, parent->path, before);
-        memcpy(made->path + before, name, length);
-        made->path[before + length] = '/';
-        made->path_length = before + length + 1;
-    }
-    made->path[made->path_length] = '\0';
-    return made;
-}
-
-static void add_child(struct sj_scan_directory *directory, const char *name, enum reach reach)
+static void add_child(struct sj_scan_directory *directory, const char *name,
+                      enum sj_scan_reach reach, const struct stat *status)
 {
     struct sj_scan *scan = directory->scan;
-    bool is_linked = directory->is_linked || reach == BY_LINK;
+    bool is_linked = directory->is_linked || reach == SJ_BY_LINK;
+    if (sj_scan_keep_child(directory, name, reach, status))
+        return;
     if (is_linked && ck_pr_faa_32(&scan->n_linked, 1) >= SJ_SCAN_LINKED_MAX) {
+        ck_pr_store_32(&scan->is_limited, 1); /* read after the join */
         add_fault(directory, name, "too many directories are reached through links");
         return;
     }
-    struct sj_scan_directory *child = new_directory(scan, directory, name);
-    if (child == NULL)
+    struct sj_scan_directory *child = sj_scan_directory_new(scan, directory, name);
+    if (child == NULL) {
         fail(scan, -ENOMEM);
-    else
-        child->is_linked = is_linked;
+        return;
+    }
+    child->is_linked = is_linked;
+    child->is_link = reach == SJ_BY_LINK;
+    child->next = directory->children;
+    directory->children = child;
+}
+
+static void add_bad_target(struct sj_scan_directory *directory, const char *name)
+{
+    directory->has_bad_links = true;
+    add_fault(directory, name, "link to something that is neither file nor directory");
 }
 
 /* Links are the only things that are resolved by name; the rest is looked at as it is. */
@@ -155,16 +153,18 @@ static void add_link(struct sj_scan_directory *directory, const char *name)
         add_fault(directory, name, "link leaves the root");
     else if (target == -ELOOP)
         add_fault(directory, name, "link loop");
+    directory->has_links = true;
+    directory->has_bad_links = directory->has_bad_links || target < 0;
     if (target == -ENOENT || target == -EXDEV || target == -ELOOP)
         return;
     if (target < 0 || fstat(target, &status) < 0)
         add_error(directory, name, target < 0 ? target : -errno);
     else if (S_ISDIR(status.st_mode))
-        add_child(directory, name, BY_LINK);
-    else if (!S_ISREG(status.st_mode))
-        add_fault(directory, name, "link to something that is neither file nor directory");
+        add_child(directory, name, SJ_BY_LINK, &status);
+    else if (S_ISREG(status.st_mode))
+        add_file(directory, name, &status, SJ_BY_LINK);
     else
-        add_file(directory, name, &status);
+        add_bad_target(directory, name);
     if (target >= 0)
         close(target);
 }
@@ -177,38 +177,54 @@ static bool is_nameable(const char *name)
     return true;
 }
 
-/* "." and "..", and dot names that are not to be served. */
+/* Dot names that are not to be served. */
 static bool is_passed_over(const struct sj_scan_directory *directory, const char *name)
 {
     if (name[0] != '.')
         return false;
-    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-        return true;
     bool is_well_known = directory->path_length == 0 && strcmp(name, ".well-known") == 0 &&
                          strcmp(directory->scan->root->prefix, "/") == 0;
     return !directory->scan->serves_dotfiles && !is_well_known;
 }
 
+/* What is not served can still be another name of a file that is. */
+static void add_odd_item(struct sj_scan_directory *directory, int descriptor, const char *name)
+{
+    struct stat status;
+    if (fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode))
+        add_file(directory, name, &status, SJ_AS_ODD);
+    else
+        directory->has_odd_names = true;
+}
+
 static void add_item(struct sj_scan_directory *directory, int descriptor, const char *name)
 {
     struct stat status;
-    if (is_passed_over(directory, name))
-        return;
-    if (!is_nameable(name))
+    if (is_passed_over(directory, name)) {
+        add_odd_item(directory, descriptor, name);
+    } else if (!is_nameable(name)) {
         add_fault(directory, name, "name with control characters");
-    else if (directory->path_length + strlen(name) + 2 > PATH_MAX)
+        add_odd_item(directory, descriptor, name);
+    } else if (directory->path_length + strlen(name) + 2 > PATH_MAX) {
         add_error(directory, name, -ENAMETOOLONG);
-    else if (fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
+    } else if (fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
         if (errno != ENOENT) /* it has just gone: as if it had never been there */
             add_error(directory, name, -errno);
-    } else if (S_ISLNK(status.st_mode))
+    } else if (S_ISLNK(status.st_mode)) {
         add_link(directory, name);
-    else if (S_ISDIR(status.st_mode))
-        add_child(directory, name, BY_NAME);
-    else if (!S_ISREG(status.st_mode))
+    } else if (S_ISDIR(status.st_mode)) {
+        add_child(directory, name, SJ_BY_NAME, &status);
+    } else if (!S_ISREG(status.st_mode)) {
         add_fault(directory, name, "neither file nor directory");
-    else
-        add_file(directory, name, &status);
+    } else {
+        add_file(directory, name, &status, SJ_BY_NAME);
+    }
+}
+
+/* Or what it lies in. */
+static bool is_itself(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
 /* Takes the descriptor. */
@@ -223,7 +239,8 @@ static void read_items(struct sj_scan_directory *directory, int descriptor)
     }
     errno = 0;
     while (goes_on(directory->scan) && !is_full(directory) && (item = readdir(stream)) != NULL) {
-        add_item(directory, descriptor, item->d_name);
+        if (!is_itself(item->d_name))
+            add_item(directory, descriptor, item->d_name);
         errno = 0;
     }
     if (errno != 0)
@@ -271,30 +288,44 @@ static void pair_sidecar(struct sj_scan_directory *directory, size_t index)
         struct sj_scan_file *base = find_file(directory, name, length - ending.length);
         if (base == NULL)
             return;
-        base->sidecars[coding] = index + 1;
+        base->sidecars[coding] = (uint32_t)index + 1;
         file->is_sidecar = true;
     }
+}
+
+/* Kept as it is: no more room than needed.  Should that fail, nothing is lost. */
+static void trim(struct sj_scan_directory *directory)
+{
+    char *names = realloc(directory->names, directory->names_length);
+    struct sj_scan_file *files = reallocarray(directory->files, directory->n_files, sizeof(*files));
+    if (names != NULL)
+        directory->names = names;
+    if (files != NULL)
+        directory->files = files;
 }
 
 static void sort_and_pair(struct sj_scan_directory *directory)
 {
     if (directory->n_files == 0)
         return;
+    trim(directory);
     qsort_r(directory->files, directory->n_files, sizeof(*directory->files), compare_files,
             directory->names);
     for (size_t i = 0; i < directory->n_files; i++)
-        pair_sidecar(directory, i);
+        if (!directory->files[i].is_odd)
+            pair_sidecar(directory, i);
 }
 
 static bool is_own_ancestor(const struct sj_scan_directory *directory)
 {
     for (const struct sj_scan_directory *up = directory->parent; up != NULL; up = up->parent)
-        if (up->device == directory->device && up->inode == directory->inode)
+        if (up->identity.device == directory->identity.device &&
+            up->identity.inode == directory->identity.inode)
             return true;
     return false;
 }
 
-/* Not inlined: `run` can recurse as deep as the tree is, so its own frame must be small. */
+/* Not inlined: sj_scan_run can recurse as deep as the tree is, so its own frame must be small. */
 __attribute__((noinline)) static void read_directory(struct sj_scan_directory *directory)
 {
     struct stat status;
@@ -312,21 +343,21 @@ __attribute__((noinline)) static void read_directory(struct sj_scan_directory *d
         close(descriptor);
         return;
     }
-    directory->device = status.st_dev;
-    directory->inode = status.st_ino;
-    if (is_own_ancestor(directory)) {
+    directory->identity.device = status.st_dev;
+    directory->identity.inode = status.st_ino;
+    directory->is_loop = is_own_ancestor(directory);
+    if (directory->is_loop) {
         add_fault(directory, "", "link loop: the directory contains itself");
         close(descriptor);
         return;
     }
     if (directory->scan->watch != NULL)
-        sj_watch_add(directory->scan->watch, descriptor);
+        directory->watch = sj_watch_add(directory->scan->watch, descriptor);
     read_items(directory, descriptor);
     sort_and_pair(directory);
 }
 
-/* A child may run, to its end, within sj_spawn. */
-static void run(struct sj_task *task)
+void sj_scan_run(struct sj_task *task)
 {
     struct sj_scan_directory *directory = (struct sj_scan_directory *)task;
     if (!goes_on(directory->scan))
@@ -338,43 +369,9 @@ static void run(struct sj_task *task)
 
 int sj_scan_start(struct sj_scan *scan)
 {
-    scan->top = new_directory(scan, NULL, "");
+    scan->top = sj_scan_directory_new(scan, NULL, "");
     if (scan->top == NULL)
         return -ENOMEM;
     sj_spawn(scan->group, &scan->top->task);
     return 0;
-}
-
-static void free_directory(struct sj_scan_directory *directory)
-{
-    sj_faults_free(directory->faults);
-    free(directory->names);
-    free(directory->files);
-    free(directory);
-}
-
-void sj_scan_fini(struct sj_scan *scan)
-{
-    struct sj_scan_directory *at = scan->top;
-    while (at != NULL) {
-        struct sj_scan_directory *child = at->children;
-        struct sj_scan_directory *parent = at->parent;
-        if (child != NULL) {
-            at->children = child->next;
-            at = child;
-        } else {
-            free_directory(at);
-            at = parent;
-        }
-    }
-    scan->top = NULL;
-}
-
-struct sj_scan_directory *sj_scan_next(const struct sj_scan_directory *directory)
-{
-    if (directory->children != NULL)
-        return directory->children;
-    while (directory != NULL && directory->next == NULL)
-        directory = directory->parent;
-    return directory == NULL ? NULL : directory->next;
 }

@@ -14,6 +14,9 @@
  * ancestor; and the directories reached through links are bounded, and the files in them, as a few
  * links can span a tree without end.  Dot names are passed over in silence, unless they are to be
  * served.
+ *
+ * A tree is kept from build to build (cache/stock.h), and single directories in it are read again
+ * (cache/delta.h).  What is made of a directory hangs on it as long as it stays as it is.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,30 +26,49 @@
 #include "cache/file.h"
 #include "core/group.h"
 
+struct sj_sheaf;
 struct sj_watch;
 struct sj_want;
 
 #define SJ_SCAN_LINKED_MAX 65536 /* directories at or below links */
 
 struct sj_scan_file {
-    struct sj_identity identity;
-    size_t name;                 /* offset in the directory's names; NUL-terminated */
-    size_t sidecars[SJ_CODINGS]; /* 1 + index in `files`; 0: none */
+    struct sj_identity identity;   /* first: a key of cache/set.h */
+    uint32_t name;                 /* offset in the directory's names; NUL-terminated */
+    uint32_t sidecars[SJ_CODINGS]; /* 1 + index in `files`; 0: none */
     bool is_sidecar;
-    struct sj_want *want; /* the builder's own */
+    bool is_link;
+    bool is_odd; /* not to be served: a dot name, or one that cannot be in a URL */
+    union {
+        struct sj_want *want; /* until the directory has its sheaf: the builder's own */
+        struct sj_file *file; /* then: what was read, in use (cache/stock.h); or NULL */
+    };
 };
 
 struct sj_scan_directory {
     struct sj_task task; /* first */
     struct sj_scan *scan;
     struct sj_scan_directory *parent, *children, *next;
-    uint64_t device, inode;
-    bool is_linked; /* reached through a link, or below such a one */
+    struct sj_identity identity;      /* device and inode alone; zero until it is open */
+    int watch;                        /* of cache/watch.h; -1: not watched */
+    bool is_linked;                   /* reached through a link, or below such a one */
+    bool is_link;                     /* itself a link */
+    bool is_loop;                     /* its own ancestor: neither read nor watched */
+    bool is_kept;                     /* by the new state of its parent */
+    bool is_marked;                   /* by cache/delta.c: to be read again */
+    bool is_buried;                   /* see cache/stock.h */
+    bool has_links;                   /* symbolic ones; */
+    bool has_bad_links;               /* which may lead somewhere once something else has changed */
+    bool has_odd_names;               /* which are not told apart */
+    struct sj_scan_directory **known; /* its children before, by path, while it is read again */
+    size_t n_known;
     struct sj_scan_file *files;
-    size_t n_files;
+    uint32_t n_files;
+    uint32_t names_length, names_room;
     char *names;
-    size_t names_length, names_room;
     struct sj_fault *faults;
+    uint64_t faults_digest; /* of those that the walk has found */
+    struct sj_sheaf *sheaf; /* the entries made of it; NULL: not made yet */
     size_t path_length;
     char path[]; /* below the root: "" or "a/b/" */
 };
@@ -61,6 +83,7 @@ struct sj_scan {
     int error; /* -ENOMEM, -EMFILE, -ENFILE, -ECANCELED, the root's own: the walk is not complete */
     uint32_t n_linked;
     uint64_t n_linked_files;
+    uint32_t is_limited; /* one of the limits was met */
     struct sj_scan_directory *top;
 };
 
@@ -68,11 +91,24 @@ struct sj_scan {
  * `top` and `error` may be read.  0 or -ENOMEM. */
 int sj_scan_start(struct sj_scan *scan);
 
+/* Spawns the reading of one directory's new state, with the walk over what is new below it; old
+ * children that are still there are marked as kept.  Nothing else is changed.  The new state, to
+ * be exchanged or freed after the join; NULL: no memory. */
+struct sj_scan_directory *sj_scan_again(struct sj_scan_directory *directory);
+
+/* After the join: `directory` gets the new state, with the children that it keeps, and `*again`
+ * the old one, with those that are gone. */
+void sj_scan_exchange(struct sj_scan_directory *directory, struct sj_scan_directory *again);
+
+/* With all below it; it hangs on nothing any more. */
+void sj_scan_free(struct sj_scan_directory *directory);
+
 /* After the join, whatever start and the walk have said. */
 void sj_scan_fini(struct sj_scan *scan);
 
-/* Preorder: the first is scan->top; NULL after the last. */
-struct sj_scan_directory *sj_scan_next(const struct sj_scan_directory *directory);
+/* Preorder: the first is `top` (scan->top, or where a part begins); NULL after the last. */
+struct sj_scan_directory *sj_scan_next(const struct sj_scan_directory *directory,
+                                       const struct sj_scan_directory *top);
 
 static inline const char *sj_scan_name(const struct sj_scan_directory *directory,
                                        const struct sj_scan_file *file)

@@ -5,10 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include "cache/fingerprint.h"
 
 /* A few links to each other can name a tree without end: at 600 octets a URL, this is enough. */
 #define LINKED_FILES_MAX 4194304
+#define OPEN_FILES_MAX   1024
+
+/* Most descriptors are for connections. */
+#define DESCRIPTORS_FOR_ONE 16
 
 #define PREFIX_MAX 1024
 
@@ -127,6 +132,15 @@ static int set_immutable(const struct sj_index_config *config, struct sj_setting
     return -EINVAL;
 }
 
+static uint64_t default_open_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 0;
+    uint64_t share = limit.rlim_cur / DESCRIPTORS_FOR_ONE;
+    return share < OPEN_FILES_MAX ? share : OPEN_FILES_MAX;
+}
+
 int sj_settings_new(const struct sj_index_config *config, struct sj_settings **settings,
                     char *error, size_t error_size)
 {
@@ -138,6 +152,8 @@ int sj_settings_new(const struct sj_index_config *config, struct sj_settings **s
     made->memory_file_limit = config->memory_file_limit;
     made->linked_files_limit =
         config->linked_files_limit != 0 ? config->linked_files_limit : LINKED_FILES_MAX;
+    made->open_files_limit =
+        config->open_files_limit != 0 ? config->open_files_limit : default_open_files();
     made->serves_dotfiles = config->serves_dotfiles;
     int code = set_roots(config, made, error, error_size);
     if (code == 0)

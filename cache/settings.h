@@ -26,6 +26,7 @@ struct sj_settings {
     uint64_t memory_limit;
     uint64_t memory_file_limit;
     uint64_t linked_files_limit;
+    uint64_t open_files_limit;
     bool serves_dotfiles;
 };
 

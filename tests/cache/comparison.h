@@ -11,6 +11,8 @@
 #include "core/sched.h"
 #include "tests/cache/tree.h"
 
+#define SEED 1 /* of the hashes of paths */
+
 enum holding { HELD, BY_NAME, BY_DESCRIPTOR };
 
 struct fixture {
@@ -35,8 +37,8 @@ static inline int set_up(void **state)
     assert_int_equal(sj_settings_new(&config, &fixture->settings, error, sizeof(error)), 0);
     assert_int_equal(sj_root_new(&spec, &fixture->root), 0);
     fixture->room = malloc(sj_recipe_room(NULL));
-    fixture->before = sj_generation_new(0, 8, 8);
-    fixture->after = sj_generation_new(0, 8, 8);
+    fixture->before = sj_generation_new(0, 8, SEED);
+    fixture->after = sj_generation_new(0, 8, SEED);
     fixture->modified_ns = 1000000000000000000;
     *state = fixture;
     return 0;
@@ -97,13 +99,23 @@ static inline struct sj_entry *make(const struct fixture *fixture, const char *n
     return entry;
 }
 
+/* Takes over the reference. */
+static inline void put_entry(struct sj_generation *generation, struct sj_entry *entry)
+{
+    struct sj_sheaf *sheaf = sj_sheaf_new(1, 0);
+    assert_non_null(sheaf);
+    sj_sheaf_put(sheaf, entry, sj_text_hash(entry->path, SEED));
+    assert_int_equal(sj_generation_put_sheaf(generation, sheaf), 0);
+    sj_sheaf_release(sheaf);
+}
+
 static inline struct sj_entry *put(const struct fixture *fixture, struct sj_generation *generation,
                                    const char *name, const char *content)
 {
     struct sj_file *files[SJ_CODINGS] = {make_file(fixture, content)};
     struct sj_entry *entry = make(fixture, name, files);
     sj_file_release(files[SJ_IDENTITY]);
-    assert_int_equal(sj_generation_put_entry(generation, entry), 0);
+    put_entry(generation, entry);
     return entry;
 }
 
@@ -113,7 +125,7 @@ static inline struct sj_entry *put_both(const struct fixture *fixture, const cha
 {
     struct sj_entry *entry = put(fixture, fixture->before, name, content);
     sj_entry_acquire(entry);
-    assert_int_equal(sj_generation_put_entry(fixture->after, entry), 0);
+    put_entry(fixture->after, entry);
     return entry;
 }
 
@@ -127,7 +139,7 @@ static inline void put_redirect(const struct fixture *fixture, struct sj_generat
                                .whole = whole,
                                .path_length = strlen(path)};
     struct sj_entry *entry = sj_recipe_make(&recipe, fixture->room);
-    assert_int_equal(sj_generation_put_entry(generation, entry), 0);
+    put_entry(generation, entry);
     free(whole);
 }
 

@@ -138,16 +138,27 @@ def bad_entries_are_skipped_and_named(options):
 @test
 def a_file_that_becomes_a_fifo_does_not_stop_the_server():
     tree = Tree({"a.txt": b"a" * 100, "big.bin": b"b" * 3_000_000, "b.txt": b"b"})
-    with Server("--no-watch", roots=[tree]) as server, Client(server.address, timeout=5) as client:
+    opened_for_each = ("--memory-limit", "0", "--memory-file-limit", "8M")
+    with Server("--no-watch", *opened_for_each, roots=[tree]) as server, Client(server.address, timeout=5) as client:
         for name in ("a.txt", "big.bin"):
             tree.remove(name)
             os.mkfifo(tree.path(name))
-        one_of(client.get("/a.txt").status, {200, 404, 500, 503}, "held in memory or refused")
+        one_of(client.get("/a.txt").status, {404, 500, 503}, "a small file is opened again")
         with Client(server.address, timeout=5) as other:
             other.send(b"GET /big.bin HTTP/1.1\r\nHost: a\r\n\r\n")
             one_of(other.read().status, {404, 500, 503}, "a large file is opened again")
         equal(client.get("/b.txt").body, b"b")
         server.expected_errors = "big.bin|a.txt"
+
+
+@test
+def a_large_file_that_is_gone_is_sent_until_the_next_build():
+    tree = Tree({"big.bin": b"b" * 3_000_000})
+    with Server("--no-watch", roots=[tree]) as server, Client(server.address) as client:
+        tree.remove("big.bin")
+        equal(client.get("/big.bin").body, b"b" * 3_000_000)
+        server.reload()
+        equal(client.get("/big.bin").status, 404)
 
 
 TYPES = {

@@ -251,6 +251,6 @@ int sj_build_run(const struct sj_build *build, struct sj_generation **made, char
     if (code == 0)
         *made = work.made;
     else
-        sj_generation_free(work.made);
+        sj_generation_release(work.made);
     return code;
 }

@@ -6,26 +6,10 @@
 #include <string.h>
 #include "cache/generation_make.h"
 #include "core/log.h"
+#include "core/pr.h"
 
-struct sj_generation *sj_generation_new(size_t n_roots, size_t n_entries, unsigned long seed)
+static void take_apart(struct sj_generation *generation)
 {
-    struct sj_generation *made = calloc(1, sizeof(*made));
-    if (made == NULL)
-        return NULL;
-    made->roots = calloc(n_roots + 1, sizeof(struct sj_root *));
-    made->n_roots = made->roots == NULL ? 0 : n_roots;
-    if (made->roots == NULL || sj_text_set_init_seeded(&made->entries, n_entries, seed) != 0 ||
-        sj_text_set_init(&made->faults, 0) != 0) {
-        sj_generation_free(made);
-        return NULL;
-    }
-    return made;
-}
-
-void sj_generation_free(struct sj_generation *generation)
-{
-    if (generation == NULL)
-        return;
     for (size_t i = 0; i < generation->n_sheaves; i++)
         sj_sheaf_release(generation->sheaves[i]);
     for (size_t i = 0; i < generation->n_roots; i++)
@@ -37,6 +21,39 @@ void sj_generation_free(struct sj_generation *generation)
     free(generation->sheaves);
     free(generation->roots);
     free(generation);
+}
+
+struct sj_generation *sj_generation_new(size_t n_roots, size_t n_entries, unsigned long seed)
+{
+    struct sj_generation *made = calloc(1, sizeof(*made));
+    if (made == NULL)
+        return NULL;
+    made->references = 1;
+    made->roots = calloc(n_roots + 1, sizeof(struct sj_root *));
+    made->n_roots = made->roots == NULL ? 0 : n_roots;
+    if (made->roots == NULL || sj_text_set_init_seeded(&made->entries, n_entries, seed) != 0 ||
+        sj_text_set_init(&made->faults, 0) != 0) {
+        take_apart(made);
+        return NULL;
+    }
+    return made;
+}
+
+void sj_generation_acquire(struct sj_generation *generation)
+{
+    ck_pr_inc_64(&generation->references);
+}
+
+/* The order is that of roots and files: see cache/file.c. */
+void sj_generation_release(struct sj_generation *generation)
+{
+    if (generation == NULL)
+        return;
+    ck_pr_fence_release();
+    if (ck_pr_faa_64(&generation->references, (uint64_t)-1) != 1)
+        return;
+    ck_pr_fence_acquire();
+    take_apart(generation);
 }
 
 int sj_generation_reserve(struct sj_generation *generation, size_t n_entries)
@@ -165,7 +182,6 @@ void sj_generation_sum_up(struct sj_generation *generation, const struct sj_gene
     else
         count_all(generation, before);
     summary->n_removed = before->summary.n_urls - summary->n_changed - summary->n_unchanged;
-    summary->number = before->summary.number + 1;
 }
 
 const struct sj_entry *sj_generation_find(const struct sj_generation *generation, const char *path,

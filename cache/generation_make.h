@@ -13,6 +13,7 @@
 #include "cache/sheaf.h"
 
 struct sj_generation {
+    uint64_t references;
     ck_hs_t entries;           /* struct sj_entry, of the sheaves */
     struct sj_sheaf **sheaves; /* a reference each */
     size_t n_sheaves, room;
@@ -30,17 +31,18 @@ struct sj_generation {
 };
 
 /* Room for `n_roots` roots, all NULL.  The number of entries is a guess; `seed` is that of their
- * hashes.  NULL: no memory. */
+ * hashes.  With one reference; NULL: no memory. */
 struct sj_generation *sj_generation_new(size_t n_roots, size_t n_entries, unsigned long seed);
 
-/* Drops its references. */
-void sj_generation_free(struct sj_generation *generation);
+/* Any thread.  NULL is allowed in release. */
+void sj_generation_acquire(struct sj_generation *generation);
+void sj_generation_release(struct sj_generation *generation);
 
 /* Makes room for so many entries in all.  0 or -ENOMEM. */
 int sj_generation_reserve(struct sj_generation *generation, size_t n_entries);
 
 /* Acquires a sheaf, in the order of the roots: an entry stands before that of an earlier root with
- * the same path.  0, or -ENOMEM and the generation is good for nothing but to be freed. */
+ * the same path.  0, or -ENOMEM and the generation is good for nothing. */
 int sj_generation_put_sheaf(struct sj_generation *generation, struct sj_sheaf *sheaf);
 
 /* Takes over the list; with -ENOMEM it stays the caller's. */

@@ -15,8 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include "cache/deploys.h"
 #include "cache/generation.h"
-#include "core/epoch.h"
 #include "core/log.h"
 #include "core/sched.h"
 
@@ -41,6 +41,9 @@ struct sj_index_config {
     uint64_t open_files_limit;   /* files not held in memory that are kept open, so that they can be
                                   * served when they are gone; 0: a sixteenth of the descriptors that
                                   * the process may have, at most 1024 */
+    unsigned retained_generations; /* with the served one, up to SJ_DEPLOYS_MAX; 1: none */
+    uint64_t retained_ms;          /* for how long */
+    uint64_t retained_bytes;       /* of bodies that only the kept ones hold */
     bool serves_dotfiles;
     bool follows_symlinks;
     bool watches; /* inotify */
@@ -50,6 +53,7 @@ struct sj_index_config {
  * `text` says which root or option and why, and the generation of `summary` serves on. */
 struct sj_index_result {
     int error;
+    enum sj_deploy_kind kind;
     char text[512];
     struct sj_generation_summary summary;
 };
@@ -71,10 +75,26 @@ void sj_index_free(struct sj_index *index);
 void sj_index_set_done(struct sj_index *index, sj_index_done *done, void *argument);
 void sj_index_reload(struct sj_index *index);
 
+/* The controlling thread: serves the deploy before this one again; changes on disk are left alone
+ * until the next sj_index_reload.  0; or -ENOENT, none is kept, or -ENOMEM, and one line in
+ * `error`. */
+int sj_index_rollback(struct sj_index *index, char *error, size_t error_size);
+
+/* A deploy: what one build made of the tree, with the variants that were added to it since. */
+struct sj_deploy_status {
+    uint64_t number; /* of its latest generation */
+    uint64_t n_urls;
+    uint64_t n_bytes;
+    uint64_t n_own_bytes; /* of those that are kept: held for it alone */
+    uint64_t age_ms;      /* since it was published; of those that are kept: since replaced */
+};
+
 struct sj_index_status {
-    struct sj_generation_summary summary; /* of the generation that is served */
-    uint64_t age_ms;                      /* since it was published */
+    struct sj_generation_summary summary;            /* of the generation that is served */
+    struct sj_deploy_status deploys[SJ_DEPLOYS_MAX]; /* the served one, then those kept */
+    unsigned n_deploys;
     bool is_building;
+    bool is_rolled_back; /* changes on disk wait for a reload */
 };
 
 /* The controlling thread. */
@@ -91,6 +111,11 @@ void sj_index_suggest_reload(struct sj_index *index);
 /* Any registered thread.  Between the two: the current generation and all of its entries. */
 const struct sj_generation *sj_index_begin(struct sj_index *index);
 void sj_index_end(struct sj_index *index);
+
+/* Between the two, for a path that the current generation does not have: the immutable entry that
+ * a deploy before it had there, as long as that is kept; or NULL. */
+const struct sj_entry *sj_index_find_vanished(struct sj_index *index, const char *path,
+                                              size_t length);
 
 /* The controlling thread.  Prints what the current generation holds: one line a URL, then totals.
  */

@@ -91,6 +91,13 @@ int sj_stock_put(struct sj_stock *stock, struct sj_file *file)
     return 0;
 }
 
+uint64_t sj_stock_take_left(struct sj_stock *stock)
+{
+    uint64_t left = stock->n_left_bytes;
+    stock->n_left_bytes = 0;
+    return left;
+}
+
 struct sj_file *sj_stock_find(const struct sj_stock *stock, const struct sj_identity *identity)
 {
     return sj_set_find(&stock->files, identity);
@@ -170,6 +177,7 @@ void sj_stock_bury_trees(struct sj_stock *stock)
 static void take_out(struct sj_stock *stock, struct sj_file *file)
 {
     sj_set_remove(&stock->files, &file->identity);
+    stock->n_left_bytes += file->is_held ? file->length : 0;
     forget(stock, file);
     stock->n_taken_out++;
 }

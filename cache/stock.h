@@ -25,6 +25,7 @@ struct sj_stock {
     unsigned long seed;    /* of the hashes of paths */
     ck_hs_t files;         /* struct sj_file, a reference each */
     uint64_t n_held_bytes; /* of the files in use */
+    uint64_t n_left_bytes; /* held, of the files that have left the set */
     uint64_t n_open;       /* of the files in the set: descriptors */
     uint64_t n_taken_out;  /* of the set, since it was last put in order */
     uint64_t serial;       /* of the last build that succeeded */
@@ -55,6 +56,10 @@ const struct sj_file **sj_stock_list(const struct sj_stock *stock, size_t *n_fil
  * sj_awaited_free. */
 struct sj_awaited *sj_stock_take_awaited(struct sj_stock *stock, size_t *n);
 void sj_awaited_free(struct sj_awaited *awaited, size_t n);
+
+/* Between builds: bytes held by files that builds have had no use for since the last call; who is
+ * still served from an older generation keeps them in memory. */
+uint64_t sj_stock_take_left(struct sj_stock *stock);
 
 /* For the builder.  The next directory without a sheaf; the first after NULL; NULL after the last.
  */

@@ -79,6 +79,26 @@ static void status(void *argument, struct sj_control_request *request)
     json_decref(report);
 }
 
+static void rollback(void *argument, struct sj_control_request *request)
+{
+    struct sj_server *server = argument;
+    struct sj_index *index = server->service.site.index;
+    struct sj_index_status now;
+    char text[512];
+
+    if (sj_index_rollback(index, text, sizeof(text)) != 0) {
+        sj_control_answer(request, SJ_CONTROL_ERROR, text);
+        return;
+    }
+    sj_index_status(index, &now);
+    snprintf(text, sizeof(text),
+             "generation %" PRIu64 ": rolled back, %" PRIu64
+             " URLs; changes on disk wait for the next reload",
+             now.summary.number, now.summary.n_urls);
+    sj_log(server->service.log, SJ_LOG_INFO, "%s", text);
+    sj_control_answer(request, SJ_CONTROL_OK, text);
+}
+
 /* The answer comes first: a server that has nothing to drain ends at once. */
 static void stop(void *argument, struct sj_control_request *request)
 {
@@ -93,10 +113,7 @@ static void stop(void *argument, struct sj_control_request *request)
 }
 
 static const struct sj_control_command table[] = {
-    {"reload", reload},
-    {"status", status},
-    {"stop", stop},
-    {0},
+    {"reload", reload}, {"status", status}, {"rollback", rollback}, {"stop", stop}, {0},
 };
 
 /* What can be had is worth more than what cannot: only a path that was asked for, and that no

@@ -6,6 +6,7 @@
  *
  *   reload         builds, and answers what the build says; the one that began after the request
  *   status [json]  http/report.h
+ *   rollback       sj_index_rollback
  *   stop           as SIGTERM does
  *
  * The controlling thread.

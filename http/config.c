@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/config.h"
 
+#include "cache/deploys.h"
+
 #define AT(member) offsetof(struct sj_config, member)
 #define HEADING(text) \
     {                 \
@@ -47,6 +49,11 @@ const struct sj_option sj_config_table[] = {
     RANGED(SIZE, "memory-limit", memory_limit, 0, TIB, "256M", NULL, "SIZE", "of file bodies held in memory; beyond it files go by sendfile"),
     RANGED(SIZE, "memory-file-limit", memory_file_limit, 0, TIB, "1M", NULL, "SIZE", "larger files always go by sendfile"),
 
+    HEADING("Deploys"),
+    RANGED(NUMBER, "retain-generations", retain_generations, 1, SJ_DEPLOYS_MAX, "2", NULL, "N", "generations, the served one among them, whose immutable URLs are answered and to which rollback returns"),
+    RANGED(NUMBER, "retain-seconds", retain_s, 0, YEARS_MS / 1000, "3600", NULL, "N", "after which a generation that was replaced is dropped"),
+    RANGED(SIZE, "retain-limit", retain_limit, 0, TIB, "256M", NULL, "SIZE", "of file bodies that are held in memory for replaced generations alone"),
+
     HEADING("Header fields"),
     RANGED(DURATION, "max-age", max_age_ms, 0, YEARS_MS, "60s", "none", "TIME", "Cache-Control of files that are not immutable; none: no such field"),
     TEXT("immutable", immutable, NULL, NULL, "REGEX", "URL paths whose content never changes; default: names with a hash, as Django, webpack and Vite write them"),
@@ -78,7 +85,7 @@ const struct sj_option sj_config_table[] = {
     TEXT("user", user, NULL, NULL, "NAME", "become this user once the sockets are bound"),
     TEXT("group", group, NULL, NULL, "NAME", "and this group; default: the user's"),
     TEXT("pid-file", pid_file, NULL, NULL, "FILE", "written at the start, removed at the end"),
-    TEXT("control", control, NULL, NULL, "PATH", "Unix socket for scrubjay reload, status and stop; none: off; default: control.sock in systemd's $RUNTIME_DIRECTORY, else scrubjay.sock in $XDG_RUNTIME_DIR or, for root, in /run"),
+    TEXT("control", control, NULL, NULL, "PATH", "Unix socket for scrubjay reload, status, rollback and stop; none: off; default: control.sock in systemd's $RUNTIME_DIRECTORY, else scrubjay.sock in $XDG_RUNTIME_DIR or, for root, in /run"),
     RANGED(DURATION, "drain-timeout", drain_timeout_ms, 0, DAY_MS, "30s", NULL, "TIME", "for responses to end after SIGTERM"),
     {.name = "help", .letter = 'h', .type = SJ_OPTION_FLAG, .offset = AT(help), .help = "print this and exit"},
     {0},

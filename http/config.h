@@ -30,6 +30,9 @@ struct sj_config {
     bool help;
     uint64_t max_age_ms;
     uint64_t memory_limit;
+    uint64_t retain_generations;
+    uint64_t retain_s;
+    uint64_t retain_limit;
     uint64_t memory_file_limit;
     uint64_t loops; /* 0: one for each core */
     uint64_t workers;

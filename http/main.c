@@ -13,7 +13,7 @@ static const char usage[] =
     "Usage: scrubjay serve [OPTION]... [ROOT]   serve the directory ROOT (default: .)\n"
     "       scrubjay plan [OPTION]... ROOT      print what an index of ROOT holds, and its faults\n"
     "       scrubjay compress [OPTION]... DIR   write .gz, .br and .zst beside DIR's files\n"
-    "       scrubjay reload | status | stop [OPTION]...   of a running server\n"
+    "       scrubjay reload | status | rollback | stop [OPTION]...   of a running server\n"
     "       scrubjay --help | --version\n";
 
 struct command {
@@ -108,9 +108,10 @@ int main(int argc, char **argv)
         return sj_compress_command_run(argc - 1, argv + 1);
     if (sj_remote_has(argv[1]))
         return sj_remote_run(argc - 1, argv + 1);
-    snprintf(text, sizeof(text),
-             "'%s' is not a command: serve, plan, compress, reload, status, stop, --help or "
-             "--version",
-             argv[1]);
+    snprintf(
+        text, sizeof(text),
+        "'%s' is not a command: serve, plan, compress, reload, status, rollback, stop, --help or "
+        "--version",
+        argv[1]);
     return misuse(text);
 }

@@ -36,6 +36,7 @@ struct command {
 static const struct command commands[] = {
     {"reload", "index the files again; waits for the result", NULL},
     {"status", "what the server is doing", "status json"},
+    {"rollback", "serve the deploy before this one again", NULL},
     {"stop", "drain and stop, as SIGTERM does", NULL},
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef SJ_HTTP_REMOTE_H
 #define SJ_HTTP_REMOTE_H
-/* The program as a client of a running server's control socket: reload, status, stop. */
+/* The program as a client of a running server's control socket: reload, status, rollback, stop. */
 #include <stdbool.h>
 #include <stdio.h>
 

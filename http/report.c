@@ -128,15 +128,36 @@ static json_t *threads_of(const struct sj_server *server, unsigned first, unsign
     return list;
 }
 
+/* Those before the one that is served. */
+static json_t *kept_of(const struct sj_index_status *status)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 1; i < status->n_deploys; i++) {
+        const struct sj_deploy_status *kept = &status->deploys[i];
+        json_t *deploy =
+            json_pack("{s:I s:I s:I s:I s:I}", "generation", NUMBER(kept->number), "urls",
+                      NUMBER(kept->n_urls), "content_bytes", NUMBER(kept->n_bytes), "own_bytes",
+                      NUMBER(kept->n_own_bytes), "replaced_s", NUMBER(kept->age_ms / 1000));
+
+        if (json_array_append_new(list, deploy) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
 static json_t *index_of(const struct sj_index_status *status)
 {
     const struct sj_generation_summary *summary = &status->summary;
 
-    return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:b}", "generation", NUMBER(summary->number),
+    return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:b s:b}", "generation", NUMBER(summary->number),
                      "urls", NUMBER(summary->n_urls), "content_bytes", NUMBER(summary->n_bytes),
                      "held_bytes", NUMBER(summary->n_held_bytes), "faults",
                      NUMBER(summary->n_faults), "build_ms", NUMBER(summary->build_ns / 1000000),
-                     "age_s", NUMBER(status->age_ms / 1000), "building", (int)status->is_building);
+                     "age_s", NUMBER(status->deploys[0].age_ms / 1000), "building",
+                     (int)status->is_building, "rolled_back", (int)status->is_rolled_back);
 }
 
 static const char *state_of(const struct sj_server *server)
@@ -176,14 +197,14 @@ json_t *sj_report_status(const struct sj_server *server)
     struct sj_index_status status;
 
     sj_index_status(server->service.site.index, &status);
-    return json_pack("{s:s s:s s:I s:I s:O s:I s:I s:I s:I s:I s:o s:o s:o s:o}", "version",
+    return json_pack("{s:s s:s s:I s:I s:O s:I s:I s:I s:I s:I s:o s:o s:o s:o s:o}", "version",
                      PACKAGE_VERSION, "state", state_of(server), "pid", NUMBER(getpid()),
                      "uptime_s", NUMBER((sj_clock_ns() - server->started_ns) / 1000000000),
                      "addresses", server->commands.addresses, "connections",
                      COUNT(server->service.n_open), "accepted", NUMBER(totals.accepted), "requests",
                      NUMBER(totals.requests), "sent_bytes", NUMBER(totals.octets_sent),
                      "responses_holding_entries", NUMBER(totals.pins), "memory_bytes",
-                     resident_bytes(), "index", index_of(&status), "loops",
-                     threads_of(server, 0, n_loops), "workers",
+                     resident_bytes(), "index", index_of(&status), "kept", kept_of(&status),
+                     "loops", threads_of(server, 0, n_loops), "workers",
                      threads_of(server, n_loops, sj_sched_workers(server->sched)));
 }

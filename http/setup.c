@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 
 #include "core/clock.h"
+#include "core/thread.h"
 #include "http/connection.h"
 
 /* Descriptors that are not for connections: logs, roots, event queues, files that are being sent.
@@ -121,6 +122,9 @@ static int make_index(struct sj_server *server, const char *const *roots, size_t
         .headers = config->headers,
         .max_age_s = config->max_age_ms == UINT64_MAX ? UINT64_MAX : config->max_age_ms / 1000,
         .memory_limit = config->memory_limit,
+        .retained_generations = (unsigned)config->retain_generations,
+        .retained_ms = config->retain_s * 1000,
+        .retained_bytes = config->retain_limit,
         .memory_file_limit = config->memory_file_limit,
         .serves_dotfiles = config->dotfiles,
         .follows_symlinks = config->follow_symlinks,

@@ -21,6 +21,7 @@ struct step {
     const struct sj_representation *representation;
     struct sj_validators validators;
     const char *bytes; /* of the body, or NULL: its file is open in the output */
+    bool is_vanished;  /* the entry is of a deploy before this one */
 };
 
 static struct sj_output *output_of(const struct step *step)
@@ -265,7 +266,7 @@ static int status_of(int error)
 }
 
 /* The index is behind: what is on disk is not what it says.  Lack of descriptors or memory says
- * nothing about that. */
+ * nothing about that, nor does an entry of before. */
 static bool is_lack(int error)
 {
     return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
@@ -273,7 +274,7 @@ static bool is_lack(int error)
 
 static void suggest_reload(const struct step *step, int error)
 {
-    if (error != 0 && !is_lack(error))
+    if (error != 0 && !is_lack(error) && !step->is_vanished)
         sj_index_suggest_reload(step->site->index);
 }
 
@@ -286,6 +287,7 @@ static void send_instead(struct step *step, const struct sj_entry *entry, int st
     int error;
 
     step->entry = entry;
+    step->is_vanished = false;
     error = open_body(step, SJ_IDENTITY, &identity);
     suggest_reload(step, error);
     if (error != 0 && error != -ESTALE) {
@@ -412,6 +414,18 @@ static bool wants_fallback(const struct step *step)
            sj_negotiate_wants_html(&exchange->request, exchange->buffer);
 }
 
+/* Pages that are still open, and caches, ask for what a deploy has removed. */
+static const struct sj_entry *find(struct step *step, struct sj_text path)
+{
+    const struct sj_entry *entry = sj_generation_find(step->generation, path.at, path.length);
+
+    if (entry == NULL) {
+        entry = sj_index_find_vanished(step->site->index, path.at, path.length);
+        step->is_vanished = entry != NULL;
+    }
+    return entry;
+}
+
 static void answer_unknown(struct step *step)
 {
     const struct sj_entry *fallback = sj_generation_fallback(step->generation);
@@ -463,7 +477,7 @@ void sj_static_answer(const struct sj_static *site, const struct sj_generation *
         fail(&step, 405);
         return;
     }
-    step.entry = sj_generation_find(generation, target->path.at, target->path.length);
+    step.entry = find(&step, target->path);
     if (step.entry != NULL)
         answer_known(&step);
     else

@@ -63,7 +63,7 @@ static inline struct builder *builder_new(struct site *site)
 
 static inline void builder_free(struct builder *builder)
 {
-    sj_generation_free(builder->current);
+    sj_generation_release(builder->current);
     sj_stock_free(builder->stock);
     sj_watch_free(builder->watch);
     sj_settings_free(builder->settings);
@@ -102,7 +102,7 @@ static inline int builder_end_next(struct builder *builder)
 {
     if (builder_end(builder) != 0)
         return builder->error;
-    sj_generation_free(builder->current);
+    sj_generation_release(builder->current);
     builder->current = builder->made;
     return 0;
 }

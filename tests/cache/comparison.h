@@ -46,8 +46,8 @@ static inline int set_up(void **state)
 
 static inline void free_generations(struct fixture *fixture)
 {
-    sj_generation_free(fixture->before);
-    sj_generation_free(fixture->after);
+    sj_generation_release(fixture->before);
+    sj_generation_release(fixture->after);
     fixture->before = fixture->after = NULL;
 }
 

@@ -48,6 +48,7 @@ static inline struct site *site_new(void)
                                             .index_file = "index.html",
                                             .max_age_s = 60,
                                             .memory_limit = 1 << 20,
+                                            .retained_generations = 1,
                                             .memory_file_limit = 1 << 16};
     site->base = event_base_new();
     assert_int_equal(sj_sched_new(&sched, &site->sched), 0);

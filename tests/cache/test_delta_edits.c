@@ -264,7 +264,7 @@ static void compare_with_scratch(struct builder *builder, enum sj_build_extent e
     assert_int_equal(builder->current->summary.n_held_bytes, sum_held(builder->stock));
     expected->summary.n_held_bytes = builder->current->summary.n_held_bytes;
     assert_same(builder->current, expected);
-    sj_generation_free(expected);
+    sj_generation_release(expected);
     sj_stock_free(stock);
 }
 

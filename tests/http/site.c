@@ -16,6 +16,7 @@ struct sj_generation {
     unsigned n_entries;
     const struct sj_entry *not_found;
     const struct sj_entry *fallback;
+    const struct sj_entry *vanished; /* one of the entries */
 };
 
 struct sj_index {
@@ -209,6 +210,11 @@ void site_set_not_found(struct site *site, const struct sj_entry *entry)
     site->index->generation.not_found = entry;
 }
 
+void site_set_vanished(struct site *site, const struct sj_entry *entry)
+{
+    site->index->generation.vanished = entry;
+}
+
 void site_set_fallback(struct site *site, const struct sj_entry *entry)
 {
     site->index->generation.fallback = entry;
@@ -231,6 +237,15 @@ void sj_index_end(struct sj_index *index)
     (void)index;
 }
 
+const struct sj_entry *sj_index_find_vanished(struct sj_index *index, const char *path,
+                                              size_t length)
+{
+    struct sj_text wanted = {path, length};
+    const struct sj_entry *vanished = index->generation.vanished;
+
+    return vanished != NULL && sj_text_equals(vanished->path, wanted) ? vanished : NULL;
+}
+
 void sj_index_suggest_reload(struct sj_index *index)
 {
     ck_pr_inc_uint(&index->site->n_reloads);
@@ -242,7 +257,8 @@ const struct sj_entry *sj_generation_find(const struct sj_generation *generation
     struct sj_text wanted = {path, length};
 
     for (unsigned i = 0; i < generation->n_entries; i++)
-        if (sj_text_equals(generation->entries[i]->path, wanted))
+        if (generation->entries[i] != generation->vanished &&
+            sj_text_equals(generation->entries[i]->path, wanted))
             return generation->entries[i];
     return NULL;
 }

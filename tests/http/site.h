@@ -43,6 +43,9 @@ void site_add_redirect(struct site *site, const char *path, const char *location
 void site_set_not_found(struct site *site, const struct sj_entry *entry);
 void site_set_fallback(struct site *site, const struct sj_entry *entry);
 
+/* The entry is that of a deploy before this one only. */
+void site_set_vanished(struct site *site, const struct sj_entry *entry);
+
 /* The only generation. */
 const struct sj_generation *site_generation(const struct site *site);
 

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/thread.h"
 #include "core/lines.h"
 #include "http/connection.h"
 #include "tests/http/site.h"

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/index_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "core/thread.h"
+
+static int open_roots(const struct sj_settings *settings, struct sj_generation *first, char *error,
+                      size_t error_size)
+{
+    for (size_t i = 0; i < settings->n_roots; i++) {
+        int code = sj_root_new(&settings->roots[i], &first->roots[i]);
+        if (code != 0) {
+            snprintf(error, error_size, "root %s: %s", settings->roots[i].path,
+                     strerrordesc_np(-code));
+            return code;
+        }
+    }
+    return 0;
+}
+
+static int read_rules(const struct sj_settings *settings, struct sj_generation *first, char *error,
+                      size_t error_size)
+{
+    char why[256] = "not enough memory";
+    if (settings->headers == NULL)
+        return 0;
+    int code = sj_rules_read(settings->headers, NULL, &first->rules, why, sizeof(why));
+    if (code != 0)
+        snprintf(error, error_size, "--headers %s: %s", settings->headers, why);
+    return code;
+}
+
+/* Not to be able to watch is no reason not to serve. */
+static void start_watch(struct sj_index *index, const struct sj_index_config *config,
+                        struct event_base *base)
+{
+    struct sj_watch_config watch = {.base = base,
+                                    .log = index->log,
+                                    .serves_dotfiles = config->serves_dotfiles,
+                                    .changed = sj_index_on_change,
+                                    .argument = index};
+    int code = config->watches ? sj_watch_new(&watch, &index->watch) : 0;
+    if (code != 0)
+        sj_log(index->log, SJ_LOG_WARNING, "files are not watched for changes: %s",
+               strerrordesc_np(-code));
+}
+
+static int start_events(struct sj_index *index, struct event_base *base)
+{
+    index->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (index->wake < 0)
+        return -errno;
+    index->wake_event = event_new(base, index->wake, EV_READ | EV_PERSIST, sj_index_on_wake, index);
+    index->timer = evtimer_new(base, sj_index_on_timer, index);
+    if (index->wake_event == NULL || index->timer == NULL ||
+        event_add(index->wake_event, NULL) != 0)
+        return -ENOMEM;
+    return 0;
+}
+
+/* Generation 0: no entries, but the roots and rules that the first build compares with. */
+static int make_first(const struct sj_settings *settings, const struct sj_stock *stock,
+                      struct sj_generation **first, char *error, size_t error_size)
+{
+    struct sj_generation *made = sj_generation_new(settings->n_roots, 0, stock->seed);
+    if (made == NULL)
+        return -ENOMEM;
+    int code = open_roots(settings, made, error, error_size);
+    if (code == 0)
+        code = read_rules(settings, made, error, error_size);
+    if (code == 0)
+        *first = made;
+    else
+        sj_generation_release(made);
+    return code;
+}
+
+static int fill(struct sj_index *index, const struct sj_index_config *config,
+                struct event_base *base, char *error, size_t error_size)
+{
+    struct sj_deploys_config deploys = {.sched = index->sched,
+                                        .base = base,
+                                        .n_max = config->retained_generations,
+                                        .keep_ms = config->retained_ms,
+                                        .bytes_max = config->retained_bytes};
+    struct sj_generation *first = NULL;
+    int code = sj_settings_new(config, &index->settings, error, error_size);
+    if (code != 0)
+        return code;
+    index->stock = sj_stock_new();
+    if (index->stock == NULL)
+        return -ENOMEM;
+    code = make_first(index->settings, index->stock, &first, error, error_size);
+    if (code != 0)
+        return code;
+    index->deploys = sj_deploys_new(&deploys, first);
+    if (index->deploys == NULL)
+        sj_generation_release(first);
+    return index->deploys == NULL ? -ENOMEM : 0;
+}
+
+int sj_index_new(const struct sj_index_config *config, struct sj_sched *sched, struct sj_log *log,
+                 struct event_base *base, struct sj_index **index, char *error, size_t error_size)
+{
+    struct sj_index *made = calloc(1, sizeof(*made));
+    snprintf(error, error_size, "not enough memory");
+    if (made == NULL)
+        return -ENOMEM;
+    made->task.run = sj_index_run_build;
+    made->sched = sched;
+    made->log = log;
+    made->wake = -1;
+    int code = sj_thread_enter();
+    if (code == 0)
+        code = fill(made, config, base, error, error_size);
+    if (code == 0) {
+        code = start_events(made, base);
+        if (code != 0)
+            snprintf(error, error_size, "index: %s", strerrordesc_np(-code));
+    }
+    if (code != 0) {
+        sj_index_free(made);
+        return code;
+    }
+    start_watch(made, config, base);
+    *index = made;
+    return 0;
+}
+
+void sj_index_free(struct sj_index *index)
+{
+    if (index == NULL)
+        return;
+    sj_watch_free(index->watch);
+    if (index->wake_event != NULL)
+        event_free(index->wake_event);
+    if (index->timer != NULL)
+        event_free(index->timer);
+    if (index->wake >= 0)
+        close(index->wake);
+    sj_generation_release(index->made); /* of a build whose end nobody has seen */
+    if (index->is_building)
+        sj_generation_release(index->before);
+    sj_deploys_free(index->deploys);
+    sj_stock_free(index->stock);
+    sj_settings_free(index->settings);
+    free(index);
+}

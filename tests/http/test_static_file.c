@@ -178,6 +178,21 @@ static void without_the_original_either_it_is_404(void **state)
     assert_answer(get("/v.css", "Accept-Encoding: gzip\r\n"), 404, NULL, 2);
 }
 
+static void what_vanished_with_a_deploy_is_answered_as_before(void **state)
+{
+    (void)state;
+    site_set_vanished(&site, site_add(&site, "/old.txt", "old", SITE_ON_DISK));
+    assert_answer(get("/old.txt", ""), 200, "old", 0);
+}
+
+static void a_vanished_file_that_is_gone_is_no_reason_to_reload(void **state)
+{
+    (void)state;
+    site_set_vanished(&site, site_add(&site, "/old.txt", "old", SITE_ON_DISK));
+    site_remove(&site, "old.txt");
+    assert_answer(get("/old.txt", ""), 404, NULL, 0);
+}
+
 static void what_cannot_be_opened_has_its_status(void **state)
 {
     static const struct {
@@ -327,6 +342,8 @@ int main(void)
         TEST(a_variant_that_has_gone_is_replaced_by_the_original),
         TEST(a_variant_that_has_changed_is_replaced_by_the_original),
         TEST(without_the_original_either_it_is_404),
+        TEST(what_vanished_with_a_deploy_is_answered_as_before),
+        TEST(a_vanished_file_that_is_gone_is_no_reason_to_reload),
         TEST(what_cannot_be_opened_has_its_status),
         TEST(a_503_says_when_to_come_back),
         TEST(the_404_page_has_status_404_and_is_not_to_be_stored),

@@ -2,9 +2,12 @@
 """One timed run: wrk against one server, with what /proc says about the server meanwhile."""
 import os
 import re
+import signal
 import subprocess
+import time
 from dataclasses import dataclass
 
+import servers
 from servers import CORES
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -82,6 +85,21 @@ def memory_of(pid, file, key):
             return int(found.group(1)) if found else 0
     except OSError:
         return 0
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as pids:
+        return set(pids.read().split())
+
+
+def replace_workers(server, target):
+    """HUP to the first process, until none of its workers is an old one and a new one answers."""
+    master = server.processes[0]
+    old = children(master.pid)
+    master.send_signal(signal.SIGHUP)
+    while master.poll() is None and (old & children(master.pid) or not children(master.pid)):
+        time.sleep(0.001)
+    servers.first_answer(master, server.ports[None], target, os.devnull)
 
 
 def wrk_command(server, workload, seconds):

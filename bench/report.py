@@ -42,7 +42,8 @@ def machine():
                 model = line.partition(":")[2].strip()
                 break
     load = " ".join(f"{value:.2f}" for value in os.getloadavg())
-    return f"{CORES} cores, {model}; Linux {platform.release()}; load average {load}"
+    nice = f"; all of it at nice {os.nice(0)}" if os.nice(0) else ""
+    return f"{CORES} cores, {model}; Linux {platform.release()}; load average {load}{nice}"
 
 
 def by_round(samples, server, workload):

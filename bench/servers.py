@@ -27,7 +27,7 @@ class Row:
 
 # A new peer: one row, and a template in peers/ if it needs a configuration.
 ROWS = (
-    Row("scrubjay", "$SCRUBJAY", "", "serve --listen 127.0.0.1:$port $root", "--version"),
+    Row("scrubjay", "$SCRUBJAY", "", "serve --control none --listen 127.0.0.1:$port $root", "--version"),
     Row("null", "$NULL", "", "$port $bytes $cores $mode"),
     Row("nginx", "nginx", "nginx", "-p $work -e $work/nginx.log -c $config", "-v", "nginx.conf"),
     Row("h2o", "h2o", "h2o", "-c $config", "--version", "h2o.conf"),
@@ -99,6 +99,13 @@ def start(row, path, root, work, workloads):
 
 
 def launch(server, root, work, **more):
+    process, port, log_path = spawn(server, root, work, **more)
+    wait_ready(process, port, log_path)
+    return port
+
+
+def spawn(server, root, work, **more):
+    """Starts one process and waits for nothing: (process, port, path of what it says)."""
     port = free_port()
     words = dict(port=port, root=root, work=work, cores=CORES, workers=2 * CORES + 1,
                  peers=os.path.join(HERE, "peers"), **more)
@@ -116,8 +123,7 @@ def launch(server, root, work, **more):
                                    start_new_session=True)
     server.processes.append(process)
     server.commands.append(shlex.join(command))
-    wait_ready(process, port, log_path)
-    return port
+    return process, port, log_path
 
 
 def wait_ready(process, port, log_path):
@@ -128,8 +134,30 @@ def wait_ready(process, port, log_path):
             return
         except OSError:
             time.sleep(0.05)
+    raise Unusable("did not start: " + last_words(log_path))
+
+
+def last_words(log_path):
     with open(log_path, encoding="utf-8", errors="replace") as log:
-        raise Unusable("did not start: " + " / ".join(log.read().strip().splitlines()[-3:]))
+        return " / ".join(log.read().strip().splitlines()[-3:])
+
+
+def first_answer(process, port, target, log_path, seconds=300):
+    """Waits until a GET of the target, on a connection of its own, is answered with 200: its body."""
+    request = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=seconds) as client:
+                client.sendall(request)
+                with client.makefile("rb") as answer:
+                    head, _, body = answer.read().partition(b"\r\n\r\n")
+                if head.startswith(b"HTTP/1.1 200 "):
+                    return body
+        except OSError:
+            pass
+        time.sleep(0.001)
+    raise Unusable(f"no answer to {target}: " + last_words(log_path))
 
 
 def check(server, workload, root):

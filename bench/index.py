@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: MIT
+"""Start, reload, rollback and compression on a large tree, beside other programs on the same one."""
+import csv
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from statistics import median
+
+import measure
+import report
+import servers
+import trees
+from servers import CORES, Unusable
+
+SLOW_ROUNDS = 2
+TEXTS = 4656
+PEERS = ("nginx", "gunicorn")
+LIMIT = "hash"  # the row that others are compared with
+START_WHITENOISE = "import sys; from whitenoise import WhiteNoise; WhiteNoise(None, root=sys.argv[1])"
+CODINGS = ("gz", "br", "zst")
+
+TIMES = {
+    "find": "`find -printf`: a scan and no more",
+    LIMIT: f"`find`, then `xxhsum -H2`, {CORES} at a time: reading and hashing",
+    "cold": "scrubjay: cold start to first byte",
+    "warm": "scrubjay: warm start to first byte",
+    "scan_same": "scrubjay: `reload`, nothing changed (full scan)",
+    "scan_one": "scrubjay: `reload`, 1 file changed (full scan)",
+    "scan_tenth": "scrubjay: `reload`, 10 % changed (full scan)",
+    "rollback": "scrubjay: `rollback`",
+    "watch_one": "scrubjay: 1 file changed until it is served (inotify)",
+    "watch_one_build": "scrubjay: the build in it",
+    "watch_tenth": "scrubjay: 10 % changed until the last one is served (inotify)",
+    "nginx_start": "nginx: start to first byte",
+    "nginx_hup": "nginx: HUP until all workers are new",
+    "whitenoise": "WhiteNoise: `WhiteNoise(application, root)`, Python's start included",
+    "gunicorn": f"Gunicorn with WhiteNoise, {2 * CORES + 1} workers: start to first byte",
+    "gunicorn_hup": "Gunicorn with WhiteNoise: HUP until all workers are new",
+}
+MEMORY = {
+    "held": "default limits, bodies in memory taken off",
+    "unheld": "no bodies in memory",
+    "one_core": "the same, `--loops 1 --workers 1`",
+}
+COMPRESSION = {
+    "serve_fast": "scrubjay, first start: every variant served, at fast levels",
+    "serve_best": "scrubjay, first start: every variant at its best level",
+    "serve_again": "scrubjay, second start: every variant served",
+    "compress_two": "`scrubjay compress --no-zstd`: the formats that WhiteNoise makes",
+    "compress_one": "`scrubjay compress --workers 1`",
+    "compress": "`scrubjay compress`",
+    "compress_again": "`scrubjay compress`, nothing to do",
+    "whitenoise_compress": "`python3 -m whitenoise.compress`",
+}
+
+
+@dataclass
+class Sample:
+    number: int  # of the round
+    seconds: float
+    cpu_s: float
+    note: str = ""
+
+
+class Subject:
+    """scrubjay on a root, with a control socket; `start` is the Sample of its start."""
+
+    def __init__(self, bench, root, target, *options):
+        self.bench, self.target = bench, target
+        self.control = os.path.join(bench.work, "control.sock")
+        row = servers.Row("scrubjay", "$SCRUBJAY", "", "serve --listen 127.0.0.1:$port "
+                          f"--control {self.control} {' '.join(options)} $root")
+        self.server = servers.Server(row, bench.program)
+        self.start = bench.start(self.server, root, target)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        servers.stop(self.server)
+
+    @property
+    def port(self):
+        return self.server.ports[None]
+
+    def ask(self, words):
+        return ask(self.control, words)
+
+    def status(self):
+        return json.loads(self.ask("status json"))
+
+    def cpu_s(self):
+        return measure.cpu_seconds(measure.tree(self.server.processes))
+
+    def command(self, word):
+        """The program's command, and the processor time that it takes of the server."""
+        before = self.cpu_s()
+        sample = timed([self.bench.program, word, "--control", self.control])
+        return replace(sample, cpu_s=self.cpu_s() - before)
+
+    def see(self, names):
+        """Changes the files: how long it takes until the last one is served as it is now."""
+        before, line = self.cpu_s(), self.bench.tree.touch(names)
+        began = time.monotonic()
+        while not servers.first_answer(self.server.processes[0], self.port, trees.target(names[-1]),
+                                       self.bench.log).endswith(line):
+            if time.monotonic() - began > 60:
+                raise Unusable("a changed file was not served within a minute")
+            time.sleep(0.001)
+        return Sample(0, time.monotonic() - began, self.cpu_s() - before)
+
+
+def ask(path, words):
+    """What the server says to one line on its control socket."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(600)
+        client.connect(path)
+        client.sendall(words.encode() + b"\n")
+        with client.makefile() as answer:
+            result, _, text = answer.read().partition("\n")
+    if result != "ok":
+        raise Unusable(f"{words}: {text.strip()}")
+    return text
+
+
+def timed(command, **options):
+    """Runs it to its end; the time of it and of what it has waited for."""
+    began = time.monotonic()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, **options)
+    said = process.stderr.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.stderr.close()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise Unusable(f"{command[0]}: {said.decode(errors='replace').strip()[-300:]}")
+    return Sample(0, time.monotonic() - began, used.ru_utime + used.ru_stime)
+
+
+def find_python():
+    """One that has WhiteNoise: Debian's belongs to its own Python."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        if os.access(python, os.X_OK) and subprocess.run([python, "-c", "import whitenoise"], check=False,
+                                                         capture_output=True).returncode == 0:
+            return python
+    raise Unusable("not found (apt-get install python3-whitenoise)")
+
+
+def peer(name, more=""):
+    row = next(row for row in servers.ROWS if row.name == name)
+    path = servers.locate(row, {})
+    if path is None:
+        raise Unusable(f"not found (apt-get install {row.packages})")
+    return servers.Server(replace(row, command=more + row.command), path)
+
+
+class Bench:
+    def __init__(self, options, work, notes):
+        self.options, self.work, self.notes = options, work, notes
+        self.program = os.path.abspath(options.scrubjay)
+        self.log = os.path.join(work, "scrubjay.out")
+        self.times, self.memory, self.sizes = {}, {}, {}
+        os.chmod(work, 0o755)  # workers may run as another user
+        self.tree = trees.Tree(os.path.join(work, "tree"), options.files)
+        self.first = trees.target(self.tree.names[0])
+        said = subprocess.run([self.program, "serve", "--help"], capture_output=True, text=True, check=True)
+        self.has_cache = "--cache-dir" in said.stdout
+        self.has_compress = "scrubjay compress" in said.stdout
+
+    def left_out(self, key, error):
+        note = f"{(TIMES | COMPRESSION).get(key, key)}: left out: {error}"
+        if note not in self.notes:
+            self.notes.append(note)
+            print(note, flush=True)
+
+    def start(self, server, root, target):
+        began = time.monotonic()
+        try:
+            process, port, log = servers.spawn(server, root, self.work)
+            server.ports[None] = port
+            servers.first_answer(process, port, target, log)
+        except BaseException:
+            servers.stop(server)
+            raise
+        return Sample(0, time.monotonic() - began, measure.cpu_seconds(measure.tree(server.processes)))
+
+    def keep(self, key, number, sample):
+        self.times.setdefault(key, []).append(replace(sample, number=number))
+
+    def cache(self, name, *more):
+        """Options for a cache directory, where the program has them."""
+        return ("--cache-dir", os.path.join(self.work, name), *more) if self.has_cache else ()
+
+    # --- the large tree
+
+    def limits(self, number):
+        self.keep("find", number, timed(["find", self.tree.root, "-printf", "%s %T@ %p\n"]))
+        hash_all = f'find "$0" -type f -print0 | xargs -0 -n 500 -P {CORES} xxhsum -H2'
+        self.keep(LIMIT, number, timed(["sh", "-c", hash_all, self.tree.root]))
+
+    def own_start(self, number):
+        """Cold and warm; no compression, as that goes on for minutes behind whatever comes next."""
+        shutil.rmtree(os.path.join(self.work, "cache"), ignore_errors=True)
+        options = ("--no-watch", *self.cache("cache", "--no-compress"))
+        with Subject(self, self.tree.root, self.first, *options) as subject:
+            self.keep("cold", number, subject.start)
+        with Subject(self, self.tree.root, self.first, *options) as subject:
+            if self.has_cache:
+                self.keep("warm", number, subject.start)
+            else:
+                self.left_out("warm", "this program has no --cache-dir")
+            self.full_scans(number, subject)
+
+    def full_scans(self, number, subject):
+        self.keep("scan_same", number, subject.command("reload"))
+        self.tree.touch(self.tree.names[-1:])
+        self.keep("scan_one", number, subject.command("reload"))
+        self.tree.touch(self.tree.every(10))
+        self.keep("scan_tenth", number, subject.command("reload"))
+        self.keep("rollback", number, subject.command("rollback"))
+
+    def watching(self, number):
+        with Subject(self, self.tree.root, self.first, *self.cache("cache", "--no-compress")) as subject:
+            self.keep("watch_one", number, subject.see(self.tree.names[-1:]))
+            build = subject.status()["index"]["build_ms"]
+            self.keep("watch_one_build", number, Sample(0, build / 1000, 0))
+            self.keep("watch_tenth", number, subject.see(self.tree.every(10)))
+
+    def memory_a_url(self, _):
+        empty = os.path.join(self.work, "empty")
+        os.makedirs(empty, exist_ok=True)
+        shutil.copyfile(os.path.join(self.tree.root, self.tree.names[-1]), os.path.join(empty, "a.txt"))
+        cores = ("--loops", "1", "--workers", "1")
+        none = ("--memory-limit", "0")
+        for key, options in (("held", ()), ("unheld", none), ("one_core", none + cores)):
+            options += ("--no-watch", *(("--cache-dir", "none", "--no-compress") if self.has_cache else ()))
+            with Subject(self, empty, "/a.txt", *options) as subject:
+                base = subject.status()["memory_bytes"]
+            with Subject(self, self.tree.root, self.first, *options) as subject:
+                said = subject.status()
+            bytes_ = said["memory_bytes"] - said["index"]["held_bytes"] - base
+            self.memory.setdefault(key, []).append((bytes_ / said["index"]["urls"], said))
+
+    def nginx(self, number):
+        self.peer_start(number, peer("nginx"), "nginx_start", "nginx_hup")
+
+    def gunicorn(self, number):
+        self.peer_start(number, peer("gunicorn", "--timeout 600 "), "gunicorn", "gunicorn_hup")
+
+    def peer_start(self, number, server, start, hup):
+        self.keep(start, number, self.start(server, self.tree.root, self.first))
+        try:
+            began = time.monotonic()
+            measure.replace_workers(server, self.first)
+            used = measure.cpu_seconds(measure.tree(server.processes[:1])[1:])
+            self.keep(hup, number, Sample(0, time.monotonic() - began, used))
+        finally:
+            servers.stop(server)
+
+    def whitenoise(self, number):
+        self.keep("whitenoise", number, timed([find_python(), "-c", START_WHITENOISE, self.tree.root]))
+
+    # --- compression of texts
+
+    def texts(self, name):
+        """A fresh copy of them."""
+        path = os.path.join(self.work, name)
+        shutil.rmtree(path, ignore_errors=True)
+        trees.copy(self.tree, self.tree.texts[:TEXTS], path)
+        return path
+
+    def keep_sizes(self, key, root):
+        sizes = dict.fromkeys(CODINGS, 0)
+        for folder, _, names in os.walk(root):
+            for name in names:
+                kind = name.rpartition(".")[2]
+                if kind in sizes:
+                    sizes[kind] += os.path.getsize(os.path.join(folder, name))
+        self.sizes[key] = sizes
+
+    def compress_by_server(self, number):
+        if not self.has_cache:
+            raise Unusable("this program has no --cache-dir")
+        root, target = self.texts("texts"), trees.target(self.tree.texts[0])
+        shutil.rmtree(os.path.join(self.work, "variants"), ignore_errors=True)
+        options = ("--no-watch", *self.cache("variants"))
+        with Subject(self, root, target, *options) as subject:
+            self.keep("serve_fast", number, self.until(subject, "pending"))
+            self.keep("serve_best", number, self.until(subject, "pending", "improving"))
+        with Subject(self, root, target, *options) as subject:
+            self.keep("serve_again", number, self.until(subject, "pending"))
+
+    def until(self, subject, *names):
+        """Waits until there are variants and these counts are 0: the time since the start."""
+        began, said = time.monotonic() - subject.start.seconds, {}
+        while not said.get("served") or any(said[name] for name in names):
+            time.sleep(0.02)
+            said = subject.status()["variants"]
+        return Sample(0, time.monotonic() - began, subject.cpu_s(), f"{said['served_bytes']:,} in all")
+
+    def compress_by_command(self, number):
+        if not self.has_compress:
+            raise Unusable("this program has no such command")
+        for key, more in (("compress_two", ["--no-zstd"]), ("compress_one", ["--workers", "1"]), ("compress", [])):
+            root = self.texts("texts")
+            self.keep(key, number, timed([self.program, "compress", *more, root]))
+            self.keep_sizes(key, root)
+        self.keep("compress_again", number, timed([self.program, "compress", root]))
+
+    def compress_by_whitenoise(self, number):
+        python, root = find_python(), self.texts("texts")
+        self.keep("whitenoise_compress", number, timed([python, "-m", "whitenoise.compress", "-q", root]))
+        self.keep_sizes("whitenoise_compress", root)
+
+    # --- all of it
+
+    def run(self):
+        slow = 1 if self.options.quick else SLOW_ROUNDS
+        steps = ((self.limits, 0), (self.own_start, 0), (self.watching, 0), (self.nginx, 0),
+                 (self.memory_a_url, slow), (self.whitenoise, slow), (self.gunicorn, slow),
+                 (self.compress_by_server, slow), (self.compress_by_command, slow),
+                 (self.compress_by_whitenoise, slow))
+        timed(["sh", "-c", 'find "$0" -type f -print0 | xargs -0 cat', self.tree.root])  # into the page cache
+        for number in range(self.options.rounds):
+            for step, rounds in steps:
+                if rounds and number >= rounds:
+                    continue
+                print(f"round {number + 1} of {self.options.rounds}: {step.__name__.replace('_', ' ')}",
+                      file=sys.stderr, flush=True)
+                try:
+                    step(number)
+                except (Unusable, OSError, KeyError) as error:
+                    self.left_out(step.__name__.replace("_", " "), error)
+
+
+def ratios(bench, samples):
+    limits = {sample.number: sample.seconds for sample in bench.times.get(LIMIT, ())}
+    return [sample.seconds / limits[sample.number] for sample in samples if sample.number in limits]
+
+
+def times_table(bench, rows, limit_name):
+    lines = [f"| what | ms | CPU ms | {limit_name} | rounds |", "|---|--:|--:|--:|--:|"]
+    for key, label in rows.items():
+        samples = bench.times.get(key)
+        if not samples:
+            continue
+        last = (report.spread(ratios(bench, samples), "{:.2f}") if rows is TIMES and ratios(bench, samples)
+                else " / ".join(f"{name} {size:,}" for name, size in bench.sizes.get(key, {}).items() if size)
+                or samples[-1].note)
+        lines.append(f"| {label} | {report.spread([s.seconds * 1000 for s in samples])} | "
+                     f"{median(s.cpu_s * 1000 for s in samples):.0f} | {last} | {len(samples)} |")
+    return lines + [""]
+
+
+def memory_table(bench):
+    lines = ["| how | bytes a URL | URLs | memory, MB | bodies in it, MB |", "|---|--:|--:|--:|--:|"]
+    for key, label in MEMORY.items():
+        figures = bench.memory.get(key)
+        if figures:
+            said = figures[-1][1]
+            lines.append(f"| {label} | {report.spread([each for each, _ in figures], '{:.0f}')} | "
+                         f"{said['index']['urls']:,} | {said['memory_bytes'] / 1e6:.1f} | "
+                         f"{said['index']['held_bytes'] / 1e6:.1f} |")
+    return lines + [""]
+
+
+def markdown(bench, how):
+    n_texts = len(bench.tree.texts[:TEXTS])
+    lines = ["# A large tree", "", f"{report.machine()}.", f"{bench.tree.describe()}; {how}",
+             "Figures: median (least-greatest).", "", "## Start and reload", ""]
+    lines += times_table(bench, TIMES, "x reading and hashing")
+    lines += ["## Memory of the index", ""] + memory_table(bench)
+    lines += [f"## Compression of {n_texts:,} texts", ""]
+    lines += times_table(bench, COMPRESSION, "bytes of variants")
+    return "\n".join(lines + [f"- {note}" for note in bench.notes]) + "\n"
+
+
+def write_csv(bench, path):
+    with open(path, "w", newline="", encoding="ascii") as file:
+        rows = csv.writer(file)
+        rows.writerow(("what", "round", "seconds", "cpu_s", "bytes_a_url"))
+        for key, samples in bench.times.items():
+            rows.writerows((key, s.number, round(s.seconds, 6), round(s.cpu_s, 3), "") for s in samples)
+        for key, figures in bench.memory.items():
+            rows.writerows((key, number, "", "", round(each, 1)) for number, (each, _) in enumerate(figures))
+
+
+def run(options, work, notes):
+    """The bench, as far as it came: an interrupted one keeps what it has."""
+    bench = Bench(options, work, notes)
+    try:
+        bench.run()
+    except KeyboardInterrupt:
+        notes.append("interrupted: not all rounds were run")
+    return bench

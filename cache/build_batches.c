@@ -51,18 +51,52 @@ static void read_want(struct sj_work *work, struct sj_want *want, struct sj_read
         fail(work, want->error);
 }
 
+/* The C library lets the heap of a thread grow by one allocation at a time, each by a system call
+ * that locks the address space.  Here it grows for all files of a batch, if it takes blocks of that
+ * size from the heap (http/process.c sees to that). */
+static void map_ahead(const struct batch *batch)
+{
+    size_t bytes = 0;
+    for (size_t i = batch->first; i < batch->end; i++) {
+        const struct sj_want *want = batch->work->gathered.reads[i];
+        bytes += sizeof(struct sj_file) + (want->is_held ? want->identity.size : 0);
+    }
+    void *volatile block = malloc(bytes);
+    free(block);
+}
+
+/* A reader is large: to make one for each batch would have the kernel zero its pages each time.
+ * Subtasks of one build share as many as run at once.  The exchanges pair with each other. */
+static struct sj_reader *take_reader(struct sj_work *work)
+{
+    for (unsigned i = 0; i < SJ_WORK_READERS; i++) {
+        struct sj_reader *reader = ck_pr_fas_ptr(&work->readers[i], NULL);
+        if (reader != NULL)
+            return reader;
+    }
+    return sj_reader_new();
+}
+
+static void give_back(struct sj_work *work, struct sj_reader *reader)
+{
+    for (unsigned i = 0; reader != NULL && i < SJ_WORK_READERS; i++)
+        reader = ck_pr_fas_ptr(&work->readers[i], reader);
+    sj_reader_free(reader);
+}
+
 static void run_reads(struct sj_task *task)
 {
     struct batch *batch = (struct batch *)task;
     struct sj_work *work = batch->work;
-    struct sj_reader *reader = sj_reader_new();
+    struct sj_reader *reader = take_reader(work);
     if (reader == NULL)
         fail(work, -ENOMEM);
     else
         reader->is_cancelled = work->build->is_cancelled;
+    map_ahead(batch);
     for (size_t i = batch->first; i < batch->end && sj_work_goes_on(work); i++)
         read_want(work, work->gathered.reads[i], reader);
-    sj_reader_free(reader);
+    give_back(work, reader);
 }
 
 static void run_jobs(struct sj_task *task)

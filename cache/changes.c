@@ -140,7 +140,7 @@ static int compare_new(struct comparison *comparison, struct sj_entry *entry)
     counts->n_urls++;
     counts->n_bytes += change.n_bytes;
     count_variants(counts, entry);
-    if (sj_page_is(entry) && push_page(comparison, entry) != 0)
+    if (!comparison->request->skips_pages && sj_page_is(entry) && push_page(comparison, entry) != 0)
         return -ENOMEM;
     if (before == NULL || before->kind != SJ_ENTRY_FILE)
         return push_change(comparison, SJ_ADDED, change);

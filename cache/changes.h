@@ -9,6 +9,7 @@
  * changed when its content, its type or its header fields have; variants are not looked at.
  */
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -63,6 +64,7 @@ struct sj_changes_request {
     const struct sj_generation *before; /* may be an empty one */
     const struct sj_generation *after;
     const uint32_t *is_cancelled; /* 1 ends it soon: -ECANCELED */
+    bool skips_pages;             /* no page is read, so that no asset is missing */
 };
 
 /* In a task on a worker, which holds both generations; HTML is read by subtasks.  0 and `*changes`,

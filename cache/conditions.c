@@ -146,6 +146,15 @@ void sj_conditions_free(struct sj_conditions *conditions)
     free(conditions);
 }
 
+bool sj_conditions_need_pages(const struct sj_conditions *conditions)
+{
+    size_t offset = offsetof(struct sj_change_counts, n_missing_assets);
+    for (size_t i = 0; i < conditions->n; i++)
+        if (subjects[conditions->list[i].subject].offset == offset)
+            return true;
+    return false;
+}
+
 static uint64_t value_of(const struct condition *condition, const struct sj_change_counts *counts)
 {
     uint64_t value;

@@ -10,6 +10,7 @@
  * percentage is one of the URLs of the generation before, and never holds when that had none: the
  * first generation is refused by plain numbers only.  Pure but for memory; immutable, any thread.
  */
+#include <stdbool.h>
 #include <stddef.h>
 
 struct sj_conditions;
@@ -20,6 +21,9 @@ struct sj_change_counts;
 int sj_conditions_new(const char *const *texts, size_t n, struct sj_conditions **conditions,
                       char *error, size_t error_size);
 void sj_conditions_free(struct sj_conditions *conditions);
+
+/* Is one of them about missing assets?  Counting these is the larger part of the work. */
+bool sj_conditions_need_pages(const struct sj_conditions *conditions);
 
 /* 0: none holds.  -EPERM, and in `text` one line about the first that does: "refused: removed 31 of
  * 100 URLs (31%), --refuse-if removed>20%". */

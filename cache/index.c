@@ -2,6 +2,7 @@
 #include "cache/index_private.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include "core/clock.h"
@@ -30,29 +31,11 @@ static void log_faults(struct sj_log *log, const struct sj_generation *made,
         sj_log(log, SJ_LOG_WARNING, "skipped %zu more", n - FAULTS_LOGGED_MAX);
 }
 
-/* Sets a flag of the two and wakes the controlling thread, unless it is to wake already. */
-static void raise_flag(struct sj_index *index, uint32_t *flag)
+/* The controlling thread may have to wake already. */
+void sj_index_raise(struct sj_index *index, uint32_t *flag)
 {
     if (ck_pr_fas_32(flag, 1) == 0)
         (void)!eventfd_write(index->wake, 1);
-}
-
-void sj_index_run_build(struct sj_task *task)
-{
-    struct sj_index *index = (struct sj_index *)task;
-    struct sj_build build = {.settings = index->settings,
-                             .before = index->before,
-                             .stock = index->stock,
-                             .watch = index->watch,
-                             .is_cancelled = &index->is_cancelled,
-                             .extent = index->order.extent};
-    struct sj_index_result *result = &index->result;
-    uint64_t started_ns = sj_clock_ns();
-    *result = (struct sj_index_result){.kind = index->order.kind};
-    result->error = sj_build_run(&build, &index->made, result->text, sizeof(result->text));
-    if (result->error == 0)
-        index->made->summary.build_ns = sj_clock_ns() - started_ns;
-    raise_flag(index, &index->is_finished);
 }
 
 /* Puts the timer to `due_ns`. */
@@ -82,22 +65,68 @@ static void fold(struct order *order, struct order more)
 {
     order->extent = more.extent < order->extent ? more.extent : order->extent;
     order->kind = more.kind < order->kind ? more.kind : order->kind;
+    order->check = more.check > order->check ? more.check : order->check;
+}
+
+static void submit(struct sj_index *index, void (*run)(struct sj_task *task))
+{
+    index->task.run = run;
+    index->before = served(index);
+    sj_generation_acquire(index->before);
+    index->is_busy = sj_sched_submit(index->sched, &index->task) == 0;
+    if (!index->is_busy)
+        sj_generation_release(index->before);
 }
 
 /* With a full queue: later. */
 static void start_build(struct sj_index *index)
 {
     index->order = index->pending;
-    index->before = served(index);
-    sj_generation_acquire(index->before);
-    index->is_building = sj_sched_submit(index->sched, &index->task) == 0;
-    index->is_pending = !index->is_building;
-    if (index->is_building) {
+    submit(index, sj_index_run_build);
+    index->is_pending = !index->is_busy;
+    index->is_planning = false;
+    if (index->is_busy)
         index->has_doubts = index->has_doubts && index->order.extent != SJ_BUILD_ALL;
-    } else {
-        sj_generation_release(index->before);
+    else
         sj_index_on_change(index);
+}
+
+static struct sj_plan *take_plan(struct sj_index *index)
+{
+    struct sj_plan *plan = index->plans;
+    index->plans = plan->next;
+    return plan;
+}
+
+static void answer(struct sj_plan *plan)
+{
+    enum sj_plan_outcome outcome = plan->error == 0 ? SJ_PLAN_ACCEPTED : SJ_PLAN_REFUSED;
+    plan->planned(plan->argument, plan->text != NULL ? outcome : SJ_PLAN_FAILED,
+                  plan->text != NULL ? plan->text : plan->line);
+    free(plan->text);
+    free(plan);
+}
+
+/* With a full queue: not at all. */
+static void start_plan(struct sj_index *index)
+{
+    submit(index, sj_index_run_plan);
+    index->is_planning = index->is_busy;
+    while (!index->is_busy && index->plans != NULL) {
+        struct sj_plan *plan = take_plan(index);
+        plan->error = -EAGAIN;
+        snprintf(plan->line, sizeof(plan->line), "too much to do, try again later");
+        answer(plan);
     }
+}
+
+/* Plans and builds that wait take turns. */
+static void start_next(struct sj_index *index)
+{
+    if (index->plans != NULL && !(index->is_planning && index->is_pending))
+        start_plan(index);
+    if (!index->is_busy && index->is_pending)
+        start_build(index);
 }
 
 /* Orders that wait fold into one. */
@@ -108,7 +137,7 @@ static void ask(struct sj_index *index, struct order order)
     else
         index->pending = order;
     index->is_pending = true;
-    if (!index->is_building)
+    if (!index->is_busy)
         start_build(index);
 }
 
@@ -120,8 +149,8 @@ void sj_index_on_timer(evutil_socket_t descriptor, short what, void *argument)
     if (!sj_quiet_is_due(&index->quiet, sj_clock_ns()))
         set_timer(index, 0, 1000000); /* the clocks differ by a little */
     else if (!index->is_rolled_back || index->is_pending)
-        ask(index,
-            (struct order){index->has_doubts ? SJ_BUILD_ALL : SJ_BUILD_CHANGES, SJ_DEPLOY_NOTICED});
+        ask(index, (struct order){index->has_doubts ? SJ_BUILD_ALL : SJ_BUILD_CHANGES,
+                                  SJ_DEPLOY_NOTICED, ORDER_CHECKED});
 }
 
 /* Lack of memory or descriptors passes; nothing else would bring the next build about. */
@@ -130,13 +159,15 @@ static bool is_passing(int error)
     return error == -ENOMEM || error == -EMFILE || error == -ENFILE;
 }
 
-/* A build that was overtaken by a rollback is not what is wanted any more. */
+/* A build that was overtaken by a rollback is not what is wanted any more, nor are variants of
+ * what is not served. */
 static void publish(struct sj_index *index)
 {
     struct sj_index_result *result = &index->result;
-    if (index->is_rolled_back) {
+    if (index->is_rolled_back || (index->is_ahead && result->kind == SJ_DEPLOY_COMPLETED)) {
         result->error = -ECANCELED;
-        snprintf(result->text, sizeof(result->text), "rolled back meanwhile");
+        snprintf(result->text, sizeof(result->text), "%s",
+                 index->is_rolled_back ? "rolled back meanwhile" : "not of what is served");
         return;
     }
     result->error = sj_deploys_publish(index->deploys, index->made, result->kind,
@@ -149,35 +180,55 @@ static void publish(struct sj_index *index)
     index->made = NULL;
 }
 
-static void finish(struct sj_index *index)
+static void finish_build(struct sj_index *index)
 {
     struct sj_index_result *result = &index->result;
-    index->is_building = false;
     if (result->error == 0)
         publish(index);
+    index->is_ahead = result->error != 0 && index->is_other;
+    if (result->kind != SJ_DEPLOY_COMPLETED)
+        index->is_refused = result->is_refused;
     result->summary = *sj_generation_summary(served(index));
     sj_generation_release(index->made);
     sj_generation_release(index->before);
     index->made = NULL;
-    if (index->watch != NULL)
-        sj_watch_settle(index->watch);
     struct sj_index_result copy = *result;
-    if (index->is_pending)
-        start_build(index);
-    else if (is_passing(copy.error) && index->watch != NULL)
+    if (is_passing(copy.error) && index->watch != NULL && !index->is_pending)
         sj_index_on_change(index);
+    start_next(index);
     if (index->done != NULL)
         index->done(index->argument, &copy);
 }
 
-/* The exchanges pair with those in raise_flag. */
+/* Without a root of its own it was made with the stock. */
+static void finish_plan(struct sj_index *index)
+{
+    struct sj_plan *plan = take_plan(index);
+    sj_generation_release(index->before);
+    index->is_ahead = plan->root[0] == '\0' ? index->is_other : index->is_ahead;
+    start_next(index);
+    answer(plan);
+}
+
+static void finish(struct sj_index *index)
+{
+    index->is_busy = false;
+    if (index->watch != NULL)
+        sj_watch_settle(index->watch);
+    if (index->is_planning)
+        finish_plan(index);
+    else
+        finish_build(index);
+}
+
+/* The exchanges pair with those in sj_index_raise. */
 void sj_index_on_wake(evutil_socket_t descriptor, short what, void *argument)
 {
     struct sj_index *index = argument;
     eventfd_t count;
     (void)what;
     (void)!eventfd_read(descriptor, &count);
-    if (ck_pr_fas_32(&index->is_suggested, 0) != 0) {
+    if (ck_pr_fas_32(&index->is_suggested, 0) != 0 && !index->is_refused) {
         index->has_doubts = true;
         sj_index_on_change(index);
     }
@@ -194,7 +245,31 @@ void sj_index_set_done(struct sj_index *index, sj_index_done *done, void *argume
 void sj_index_reload(struct sj_index *index)
 {
     index->is_rolled_back = false;
-    ask(index, (struct order){SJ_BUILD_ALL, SJ_DEPLOY_ASKED_FOR});
+    ask(index, (struct order){SJ_BUILD_ALL, SJ_DEPLOY_ASKED_FOR, ORDER_CHECKED});
+}
+
+void sj_index_force_reload(struct sj_index *index)
+{
+    index->is_rolled_back = false;
+    ask(index, (struct order){SJ_BUILD_ALL, SJ_DEPLOY_ASKED_FOR, ORDER_FORCED});
+}
+
+int sj_index_plan(struct sj_index *index, const char *root, enum sj_plan_form form,
+                  sj_index_planned *planned, void *argument)
+{
+    const char *at = root != NULL ? root : "";
+    struct sj_plan **end = &index->plans;
+    struct sj_plan *plan = calloc(1, sizeof(*plan) + strlen(at) + 1);
+    if (plan == NULL)
+        return -ENOMEM;
+    *plan = (struct sj_plan){.form = form, .planned = planned, .argument = argument};
+    strcpy(plan->root, at);
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = plan;
+    if (!index->is_busy)
+        start_plan(index);
+    return 0;
 }
 
 int sj_index_rollback(struct sj_index *index, char *error, size_t error_size)
@@ -228,7 +303,7 @@ void sj_index_status(struct sj_index *index, struct sj_index_status *status)
     const struct sj_deploy *deploys = sj_deploys_list(index->deploys, &n);
     *status = (struct sj_index_status){.summary = *sj_generation_summary(deploys[0].generation),
                                        .n_deploys = n,
-                                       .is_building = index->is_building,
+                                       .is_building = index->is_busy && !index->is_planning,
                                        .is_rolled_back = index->is_rolled_back};
     for (unsigned i = 0; i < n; i++)
         status->deploys[i] = status_of(&deploys[i], now_ns);
@@ -242,7 +317,7 @@ void sj_index_cancel(struct sj_index *index)
 
 void sj_index_suggest_reload(struct sj_index *index)
 {
-    raise_flag(index, &index->is_suggested);
+    sj_index_raise(index, &index->is_suggested);
 }
 
 const struct sj_generation *sj_index_begin(struct sj_index *index)

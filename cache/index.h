@@ -8,8 +8,9 @@
  *
  * A build runs as a heavy task with subtasks on the scheduler's workers.  It reuses by reference
  * every entry whose files have not changed (nothing of them is read again).  It is a transaction:
- * when it fails, the current generation goes on serving.  At most one build runs; requests that
- * arrive meanwhile fold into one more.
+ * when it fails, or one of the conditions under which new generations are refused holds, the
+ * current generation goes on serving.  At most one build runs; requests that arrive meanwhile fold
+ * into one more.  A plan is a build that is not served: it says what one would change.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,17 +45,22 @@ struct sj_index_config {
     unsigned retained_generations; /* with the served one, up to SJ_DEPLOYS_MAX; 1: none */
     uint64_t retained_ms;          /* for how long */
     uint64_t retained_bytes;       /* of bodies that only the kept ones hold */
+    const char *const *refusals;   /* conditions, see cache/conditions.h */
+    size_t n_refusals;
     bool serves_dotfiles;
     bool follows_symlinks;
     bool watches; /* inotify */
 };
+
+#define SJ_INDEX_TEXT 512
 
 /* What a finished build says.  `error` 0: published, and `summary` is its own; else -errno,
  * `text` says which root or option and why, and the generation of `summary` serves on. */
 struct sj_index_result {
     int error;
     enum sj_deploy_kind kind;
-    char text[512];
+    bool is_refused; /* by a condition */
+    char text[SJ_INDEX_TEXT];
     struct sj_generation_summary summary;
 };
 
@@ -75,6 +81,31 @@ void sj_index_free(struct sj_index *index);
 void sj_index_set_done(struct sj_index *index, sj_index_done *done, void *argument);
 void sj_index_reload(struct sj_index *index);
 
+/* The same, whatever conditions say of it. */
+void sj_index_force_reload(struct sj_index *index);
+
+enum sj_plan_form {
+    SJ_PLAN_SHORT, /* text, with the beginning of each list */
+    SJ_PLAN_WHOLE, /* text */
+    SJ_PLAN_JSON
+};
+
+enum sj_plan_outcome {
+    SJ_PLAN_ACCEPTED, /* a reload would be served */
+    SJ_PLAN_REFUSED,  /* by a condition, which the plan names */
+    SJ_PLAN_FAILED    /* there is none, and a line says why */
+};
+
+/* On the controlling thread; `text` is good during the call. */
+typedef void sj_index_planned(void *argument, enum sj_plan_outcome outcome, const char *text);
+
+/* The controlling thread: what would a reload change?  With a `root`, "[PREFIX=]DIR": with that
+ * directory in the place of the (last) root with that prefix.  `planned` is called once, unless the
+ * index is freed before; after the build in work, before a reload that is asked for later.  0 or
+ * -ENOMEM. */
+int sj_index_plan(struct sj_index *index, const char *root, enum sj_plan_form form,
+                  sj_index_planned *planned, void *argument);
+
 /* The controlling thread: serves the deploy before this one again; changes on disk are left alone
  * until the next sj_index_reload.  0; or -ENOENT, none is kept, or -ENOMEM, and one line in
  * `error`. */
@@ -93,7 +124,7 @@ struct sj_index_status {
     struct sj_generation_summary summary;            /* of the generation that is served */
     struct sj_deploy_status deploys[SJ_DEPLOYS_MAX]; /* the served one, then those kept */
     unsigned n_deploys;
-    bool is_building;
+    bool is_building;    /* what `done` will be called for; plans do not count */
     bool is_rolled_back; /* changes on disk wait for a reload */
 };
 
@@ -105,7 +136,7 @@ void sj_index_status(struct sj_index *index, struct sj_index_status *status);
 void sj_index_cancel(struct sj_index *index);
 
 /* Any thread: the same as a reload, from a loop that met a file that is no longer as indexed.
- * Folds. */
+ * Folds; counts for nothing while what is on disk has been refused. */
 void sj_index_suggest_reload(struct sj_index *index);
 
 /* Any registered thread.  Between the two: the current generation and all of its entries. */

@@ -91,6 +91,11 @@ static int fill(struct sj_index *index, const struct sj_index_config *config,
     int code = sj_settings_new(config, &index->settings, error, error_size);
     if (code != 0)
         return code;
+    if (config->n_refusals > 0)
+        code = sj_conditions_new(config->refusals, config->n_refusals, &index->conditions, error,
+                                 error_size);
+    if (code != 0)
+        return code;
     index->stock = sj_stock_new();
     if (index->stock == NULL)
         return -ENOMEM;
@@ -110,7 +115,6 @@ int sj_index_new(const struct sj_index_config *config, struct sj_sched *sched, s
     snprintf(error, error_size, "not enough memory");
     if (made == NULL)
         return -ENOMEM;
-    made->task.run = sj_index_run_build;
     made->sched = sched;
     made->log = log;
     made->wake = -1;
@@ -131,6 +135,16 @@ int sj_index_new(const struct sj_index_config *config, struct sj_sched *sched, s
     return 0;
 }
 
+static void free_plans(struct sj_plan *plan)
+{
+    while (plan != NULL) {
+        struct sj_plan *next = plan->next;
+        free(plan->text);
+        free(plan);
+        plan = next;
+    }
+}
+
 void sj_index_free(struct sj_index *index)
 {
     if (index == NULL)
@@ -143,10 +157,12 @@ void sj_index_free(struct sj_index *index)
     if (index->wake >= 0)
         close(index->wake);
     sj_generation_release(index->made); /* of a build whose end nobody has seen */
-    if (index->is_building)
+    if (index->is_busy)
         sj_generation_release(index->before);
     sj_deploys_free(index->deploys);
     sj_stock_free(index->stock);
+    sj_conditions_free(index->conditions);
     sj_settings_free(index->settings);
+    free_plans(index->plans);
     free(index);
 }

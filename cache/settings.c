@@ -169,14 +169,18 @@ int sj_settings_new(const struct sj_index_config *config, struct sj_settings **s
     return code;
 }
 
+static void free_root(const struct sj_root_spec *root)
+{
+    free((char *)(uintptr_t)root->prefix);
+    free((char *)(uintptr_t)root->path);
+}
+
 void sj_settings_free(struct sj_settings *settings)
 {
     if (settings == NULL)
         return;
-    for (size_t i = 0; i < settings->n_roots; i++) {
-        free((char *)(uintptr_t)settings->roots[i].prefix);
-        free((char *)(uintptr_t)settings->roots[i].path);
-    }
+    for (size_t i = 0; i < settings->n_roots; i++)
+        free_root(&settings->roots[i]);
     if (settings->has_immutable)
         regfree(&settings->immutable);
     sj_media_free(settings->media);
@@ -185,6 +189,53 @@ void sj_settings_free(struct sj_settings *settings)
     free(settings->fallback);
     free(settings->headers);
     free(settings);
+}
+
+/* From 0: the last root with that prefix, or `n_roots`. */
+static size_t find_root(const struct sj_settings *settings, const char *prefix)
+{
+    for (size_t i = settings->n_roots; i > 0; i--)
+        if (strcmp(settings->roots[i - 1].prefix, prefix) == 0)
+            return i - 1;
+    return settings->n_roots;
+}
+
+/* The array and the new path are one piece; all other texts are borrowed. */
+static int exchange(const struct sj_settings *settings, const struct sj_root_spec *by,
+                    struct sj_settings *exchanged, char *error, size_t error_size)
+{
+    size_t at = find_root(settings, by->prefix), size = settings->n_roots * sizeof(*by);
+    if (at == settings->n_roots) {
+        snprintf(error, error_size, "%s=%s: no root has that prefix", by->prefix, by->path);
+        return -ENOENT;
+    }
+    struct sj_root_spec *roots = malloc(size + strlen(by->path) + 1);
+    if (roots == NULL)
+        return -ENOMEM;
+    memcpy(roots, settings->roots, size);
+    roots[at].path = strcpy((char *)(roots + settings->n_roots), by->path);
+    *exchanged = *settings;
+    exchanged->roots = roots;
+    return 0;
+}
+
+int sj_settings_exchange_root(const struct sj_settings *settings, const char *text,
+                              struct sj_settings *exchanged, char *error, size_t error_size)
+{
+    struct sj_root_spec by = {0};
+    int code = parse_root(text, &by);
+    snprintf(error, error_size, "%s: expected [PREFIX=]DIR", text);
+    if (code == 0)
+        code = exchange(settings, &by, exchanged, error, error_size);
+    if (code == -ENOMEM)
+        snprintf(error, error_size, "%s", strerrordesc_np(ENOMEM));
+    free_root(&by);
+    return code;
+}
+
+void sj_settings_exchange_end(struct sj_settings *exchanged)
+{
+    free(exchanged->roots);
 }
 
 bool sj_settings_is_immutable(const struct sj_settings *settings, const char *path)

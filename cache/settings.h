@@ -35,6 +35,13 @@ int sj_settings_new(const struct sj_index_config *config, struct sj_settings **s
                     char *error, size_t error_size);
 void sj_settings_free(struct sj_settings *settings);
 
+/* For as long as `settings` lasts: the same, with the root that `text` says in the place of the
+ * last one with that prefix.  0; -EINVAL: it is not in that form; -ENOENT: there is no such prefix;
+ * -ENOMEM; all of them with one line in `error`. */
+int sj_settings_exchange_root(const struct sj_settings *settings, const char *text,
+                              struct sj_settings *exchanged, char *error, size_t error_size);
+void sj_settings_exchange_end(struct sj_settings *exchanged);
+
 /* Shall this URL path be cached for ever?  NUL-terminated. */
 bool sj_settings_is_immutable(const struct sj_settings *settings, const char *path);
 

@@ -17,13 +17,21 @@ static void reload(void *argument, struct sj_control_request *request)
 {
     struct sj_server *server = argument;
     struct sj_commands *commands = &server->commands;
+    const char *how = sj_control_word(request, 1);
     struct sj_index_status status;
 
+    if (how != NULL && strcmp(how, "force") != 0) {
+        sj_control_answer(request, SJ_CONTROL_ERROR, "reload takes only force");
+        return;
+    }
     sj_index_status(server->service.site.index, &status);
     assert(commands->n_reloads < SJ_CONTROL_CLIENTS); /* each is a client that waits */
     commands->reloads[commands->n_reloads++] =
         (struct sj_reload){request, status.is_building ? 1 : 0};
-    sj_server_reload(server);
+    if (how != NULL)
+        sj_server_force_reload(server);
+    else
+        sj_server_reload(server);
 }
 
 static void answer_reload(struct sj_control_request *request, const struct sj_index_result *result)
@@ -54,6 +62,34 @@ void sj_commands_built(struct sj_server *server, const struct sj_index_result *r
             commands->reloads[n_left++] = one;
     }
     commands->n_reloads = n_left;
+}
+
+static void answer_plan(void *argument, enum sj_plan_outcome outcome, const char *text)
+{
+    static const enum sj_control_outcome outcomes[] = {
+        [SJ_PLAN_ACCEPTED] = SJ_CONTROL_OK,
+        [SJ_PLAN_REFUSED] = SJ_CONTROL_REFUSED,
+        [SJ_PLAN_FAILED] = SJ_CONTROL_ERROR,
+    };
+
+    sj_control_answer(argument, outcomes[outcome], text);
+}
+
+static void plan(void *argument, struct sj_control_request *request)
+{
+    static const char *const forms[] = {
+        [SJ_PLAN_SHORT] = "text", [SJ_PLAN_WHOLE] = "whole", [SJ_PLAN_JSON] = "json"};
+    struct sj_server *server = argument;
+    const char *name = sj_control_word(request, 1);
+    unsigned form = 0;
+
+    while (form < 3 && (name == NULL || strcmp(forms[form], name) != 0))
+        form++;
+    if (form == 3)
+        sj_control_answer(request, SJ_CONTROL_ERROR, "a plan is given as text, whole or json");
+    else if (sj_index_plan(server->service.site.index, sj_control_rest(request, 2), form,
+                           answer_plan, request) != 0)
+        sj_control_answer(request, SJ_CONTROL_ERROR, "out of memory");
 }
 
 static void status(void *argument, struct sj_control_request *request)
@@ -113,7 +149,8 @@ static void stop(void *argument, struct sj_control_request *request)
 }
 
 static const struct sj_control_command table[] = {
-    {"reload", reload}, {"status", status}, {"rollback", rollback}, {"stop", stop}, {0},
+    {"reload", reload},     {"plan", plan}, {"status", status},
+    {"rollback", rollback}, {"stop", stop}, {0},
 };
 
 /* What can be had is worth more than what cannot: only a path that was asked for, and that no

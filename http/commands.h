@@ -4,10 +4,11 @@
 /*
  * What a server does for clients of its control socket (http/control.h):
  *
- *   reload         builds, and answers what the build says; the one that began after the request
- *   status [json]  http/report.h
- *   rollback       sj_index_rollback
- *   stop           as SIGTERM does
+ *   reload [force]    builds, and answers what the build says; the one that began after the request
+ *   plan FORM [ROOT]  sj_index_plan; FORM is text, whole or json, and ROOT may have spaces in it
+ *   status [json]     http/report.h
+ *   rollback          sj_index_rollback
+ *   stop              as SIGTERM does
  *
  * The controlling thread.
  */

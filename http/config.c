@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/config.h"
 
+#include <stdlib.h>
+
 #include "cache/deploys.h"
 
 #define AT(member) offsetof(struct sj_config, member)
@@ -50,6 +52,7 @@ const struct sj_option sj_config_table[] = {
     RANGED(SIZE, "memory-file-limit", memory_file_limit, 0, TIB, "1M", NULL, "SIZE", "larger files always go by sendfile"),
 
     HEADING("Deploys"),
+    LIST("refuse-if", refuse_if, "CONDITION", "keep the current index when the next one would have, for example, removed>20%, missing-assets>0, faults>=10 or urls<100; see scrubjay(8); repeatable"),
     RANGED(NUMBER, "retain-generations", retain_generations, 1, SJ_DEPLOYS_MAX, "2", NULL, "N", "generations, the served one among them, whose immutable URLs are answered and to which rollback returns"),
     RANGED(NUMBER, "retain-seconds", retain_s, 0, YEARS_MS / 1000, "3600", NULL, "N", "after which a generation that was replaced is dropped"),
     RANGED(SIZE, "retain-limit", retain_limit, 0, TIB, "256M", NULL, "SIZE", "of file bodies that are held in memory for replaced generations alone"),
@@ -85,9 +88,23 @@ const struct sj_option sj_config_table[] = {
     TEXT("user", user, NULL, NULL, "NAME", "become this user once the sockets are bound"),
     TEXT("group", group, NULL, NULL, "NAME", "and this group; default: the user's"),
     TEXT("pid-file", pid_file, NULL, NULL, "FILE", "written at the start, removed at the end"),
-    TEXT("control", control, NULL, NULL, "PATH", "Unix socket for scrubjay reload, status, rollback and stop; none: off; default: control.sock in systemd's $RUNTIME_DIRECTORY, else scrubjay.sock in $XDG_RUNTIME_DIR or, for root, in /run"),
+    TEXT("control", control, NULL, NULL, "PATH", "Unix socket for scrubjay plan, reload, status, rollback and stop; none: off; default: control.sock in systemd's $RUNTIME_DIRECTORY, else scrubjay.sock in $XDG_RUNTIME_DIR or, for root, in /run"),
     RANGED(DURATION, "drain-timeout", drain_timeout_ms, 0, DAY_MS, "30s", NULL, "TIME", "for responses to end after SIGTERM"),
     {.name = "help", .letter = 'h', .type = SJ_OPTION_FLAG, .offset = AT(help), .help = "print this and exit"},
     {0},
 };
 /* clang-format on */
+
+const char **sj_config_roots(const struct sj_config *config, const char *operand, size_t *n_roots)
+{
+    const char **roots = calloc(config->root.n_items + 1, sizeof(*roots));
+
+    if (roots == NULL)
+        return NULL;
+    *n_roots = 0;
+    if (operand != NULL || config->root.n_items == 0)
+        roots[(*n_roots)++] = operand != NULL ? operand : ".";
+    for (size_t i = 0; i < config->root.n_items; i++)
+        roots[(*n_roots)++] = config->root.items[i];
+    return roots;
+}

@@ -12,6 +12,7 @@ struct sj_config {
     struct sj_option_list listen;
     struct sj_option_list root;
     struct sj_option_list type;
+    struct sj_option_list refuse_if;
     const char *index_file;
     const char *immutable;
     const char *spa;
@@ -53,5 +54,9 @@ struct sj_config {
 };
 
 extern const struct sj_option sj_config_table[];
+
+/* The roots to serve: `operand`, unless it is NULL, then those of --root, which so override it on
+ * the same URL; "." when there is none.  For free; NULL: no memory. */
+const char **sj_config_roots(const struct sj_config *config, const char *operand, size_t *n_roots);
 
 #endif

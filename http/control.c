@@ -90,16 +90,26 @@ const char *sj_control_word(const struct sj_control_request *request, unsigned i
     }
 }
 
+const char *sj_control_rest(struct sj_control_request *request, unsigned index)
+{
+    const char *rest = sj_control_word(request, index);
+
+    for (char *at = request->line + request->length - 1; rest != NULL && --at > rest;)
+        if (*at == '\0')
+            *at = ' ';
+    return rest;
+}
+
 void sj_control_answer(struct sj_control_request *request, enum sj_control_outcome outcome,
                        const char *text)
 {
+    static const char *const outcomes[] = {"ok", "refused", "error"};
     size_t length = strlen(text);
     const char *end = length > 0 && text[length - 1] != '\n' ? "\n" : "";
 
     request->answer = evbuffer_new();
     if (request->answer == NULL ||
-        evbuffer_add_printf(request->answer, "%s\n", outcome == SJ_CONTROL_OK ? "ok" : "error") <
-            0 ||
+        evbuffer_add_printf(request->answer, "%s\n", outcomes[outcome]) < 0 ||
         evbuffer_add(request->answer, text, length) != 0 ||
         evbuffer_add(request->answer, end, strlen(end)) != 0) {
         request_free(request);
@@ -114,10 +124,12 @@ void sj_control_answer(struct sj_control_request *request, enum sj_control_outco
 /* Into words, at the line's `end`; what came behind it does not count. */
 static void split(struct sj_control_request *request, char *end)
 {
+    if (end > request->line && end[-1] == '\r')
+        end--;
     *end = '\0';
     request->length = (size_t)(end + 1 - request->line);
     for (char *at = request->line; at < end; at++)
-        if (*at == ' ' || *at == '\r')
+        if (*at == ' ')
             *at = '\0';
 }
 

@@ -5,7 +5,7 @@
  * The control socket, server side: a Unix stream socket on the controlling thread's event base.
  *
  *   client   one line of words, with a space between two
- *   server   "ok" or "error" in a line of its own, then text; then it closes
+ *   server   "ok", "refused" or "error" in a line of its own, then text; then it closes
  *
  * Its file has mode 0600, and only root and the server's own user are answered (SO_PEERCRED).  At
  * most SJ_CONTROL_CLIENTS at the same time; one that sends or takes nothing for the idle limit is
@@ -30,7 +30,11 @@ struct sj_control;
 struct sj_control_request;
 struct event_base;
 
-enum sj_control_outcome { SJ_CONTROL_OK, SJ_CONTROL_ERROR };
+enum sj_control_outcome {
+    SJ_CONTROL_OK,
+    SJ_CONTROL_REFUSED, /* what was asked is answered, and the answer is no */
+    SJ_CONTROL_ERROR
+};
 
 /* One row a command; a table ends with a row of zeros. */
 struct sj_control_command {
@@ -59,6 +63,10 @@ void sj_control_free(struct sj_control *control);
 
 /* A word of the request, the command's own is 0; NULL: it has no more. */
 const char *sj_control_word(const struct sj_control_request *request, unsigned index);
+
+/* The same, with all that follows it on the line, spaces too: for a path.  After that there are no
+ * more words. */
+const char *sj_control_rest(struct sj_control_request *request, unsigned index);
 
 /* Ends the request.  `text` is copied; without a newline at its end it gets one. */
 void sj_control_answer(struct sj_control_request *request, enum sj_control_outcome outcome,

@@ -13,4 +13,11 @@ int sj_remote_run(int argc, char **argv);
 
 void sj_remote_help(FILE *to);
 
+#define SJ_REMOTE_NOBODY (-1)
+
+/* Sends one request to the server at `control` (NULL: wherever one may be) and relays its answer.
+ * The exit status, as above; or SJ_REMOTE_NOBODY, which has not been said. */
+int sj_remote_ask(const char *request, const char *control);
+void sj_remote_say_nobody(const char *control);
+
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/eventfd.h>
@@ -131,6 +132,12 @@ void sj_server_reload(struct sj_server *server)
     sj_index_reload(server->service.site.index);
 }
 
+void sj_server_force_reload(struct sj_server *server)
+{
+    sj_notify_reloading();
+    sj_index_force_reload(server->service.site.index);
+}
+
 static void act_on(struct sj_server *server, unsigned signal_number)
 {
     switch (signal_number) {
@@ -230,8 +237,8 @@ static int add_events(struct sj_server *server)
     return 0;
 }
 
-/* Runs until the dispatching ends; `done` is told what each build says. */
-static int start(struct sj_server *server, sj_index_done *done)
+/* Runs until the dispatching ends; what the index was asked for begins with it. */
+static int run(struct sj_server *server)
 {
     int error = add_events(server);
 
@@ -245,11 +252,15 @@ static int start(struct sj_server *server, sj_index_done *done)
                        strerror(-error));
         return error;
     }
-    sj_index_set_done(server->service.site.index, done, server);
-    sj_index_reload(server->service.site.index);
     event_base_dispatch(server->base);
     sj_sched_stop(server->sched);
     return 0;
+}
+
+static void build(struct sj_server *server, sj_index_done *done)
+{
+    sj_index_set_done(server->service.site.index, done, server);
+    sj_index_reload(server->service.site.index);
 }
 
 static void say_counters(const struct sj_server *server)
@@ -272,16 +283,18 @@ int sj_server_run(const struct sj_config *config, const char *const *roots, size
 {
     struct sj_server server = SJ_SERVER(config);
 
-    if (sj_server_make(&server, roots, n_roots) == 0 && start(&server, on_built) == 0 &&
-        server.is_ready)
-        say_counters(&server);
+    if (sj_server_make(&server, roots, n_roots) == 0) {
+        build(&server, on_built);
+        if (run(&server) == 0 && server.is_ready)
+            say_counters(&server);
+    }
     if (server.has_pid_file)
         unlink(config->pid_file);
     sj_server_unmake(&server);
     return server.exit_status;
 }
 
-static void on_planned(void *argument, const struct sj_index_result *result)
+static void on_printable(void *argument, const struct sj_index_result *result)
 {
     struct sj_server *server = argument;
 
@@ -292,14 +305,48 @@ static void on_planned(void *argument, const struct sj_index_result *result)
     event_base_loopbreak(server->base);
 }
 
-int sj_server_plan(const struct sj_config *config, const char *const *roots, size_t n_roots)
+int sj_server_print(const struct sj_config *config, const char *const *roots, size_t n_roots)
 {
     struct sj_config quiet = *config;
     struct sj_server server = SJ_SERVER(&quiet);
 
     quiet.watch = false;
-    if (sj_server_make_index(&server, roots, n_roots) == 0)
-        start(&server, on_planned);
+    if (sj_server_make_index(&server, roots, n_roots) == 0) {
+        build(&server, on_printable);
+        run(&server);
+    }
+    sj_server_unmake(&server);
+    return server.exit_status;
+}
+
+static void on_planned(void *argument, enum sj_plan_outcome outcome, const char *text)
+{
+    struct sj_server *server = argument;
+
+    if (outcome == SJ_PLAN_FAILED)
+        sj_server_fail(server, -EIO, "%s", text);
+    else
+        printf("%s%s", text, text[strlen(text) - 1] == '\n' ? "" : "\n");
+    if (outcome == SJ_PLAN_REFUSED)
+        server->exit_status = EXIT_FAILURE;
+    event_base_loopbreak(server->base);
+}
+
+int sj_server_plan(const struct sj_config *config, const char *const *roots, size_t n_roots,
+                   enum sj_plan_form form)
+{
+    struct sj_config quiet = *config;
+    struct sj_server server = SJ_SERVER(&quiet);
+    int error;
+
+    quiet.watch = false;
+    if (sj_server_make_index(&server, roots, n_roots) == 0) {
+        error = sj_index_plan(server.service.site.index, NULL, form, on_planned, &server);
+        if (error != 0)
+            sj_server_fail(&server, error, "out of memory");
+        else
+            run(&server);
+    }
     sj_server_unmake(&server);
     return server.exit_status;
 }

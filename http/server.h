@@ -9,6 +9,7 @@
  *   INT, QUIT  stops at once
  *   HUP   reloads the index        USR1  reopens the logs
  */
+#include "cache/index.h"
 #include "http/config.h"
 
 #define SJ_EXIT_USAGE 2 /* a setting is wrong in itself; 1 is for what the system refuses */
@@ -18,6 +19,10 @@
 int sj_server_run(const struct sj_config *config, const char *const *roots, size_t n_roots);
 
 /* Builds the index once and prints it on standard output; the exit status, as above. */
-int sj_server_plan(const struct sj_config *config, const char *const *roots, size_t n_roots);
+int sj_server_print(const struct sj_config *config, const char *const *roots, size_t n_roots);
+
+/* The same as a plan, against an index of nothing; 1, too, when --refuse-if would refuse it. */
+int sj_server_plan(const struct sj_config *config, const char *const *roots, size_t n_roots,
+                   enum sj_plan_form form);
 
 #endif

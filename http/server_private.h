@@ -62,8 +62,9 @@ int sj_server_make(struct sj_server *server, const char *const *roots, size_t n_
 /* After sj_sched_stop, or before start. */
 void sj_server_unmake(struct sj_server *server);
 
-/* As SIGHUP and SIGTERM do. */
+/* As SIGHUP and SIGTERM do; force: whatever --refuse-if says. */
 void sj_server_reload(struct sj_server *server);
+void sj_server_force_reload(struct sj_server *server);
 void sj_server_drain(struct sj_server *server);
 
 #endif

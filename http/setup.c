@@ -122,6 +122,8 @@ static int make_index(struct sj_server *server, const char *const *roots, size_t
         .headers = config->headers,
         .max_age_s = config->max_age_ms == UINT64_MAX ? UINT64_MAX : config->max_age_ms / 1000,
         .memory_limit = config->memory_limit,
+        .refusals = config->refuse_if.items,
+        .n_refusals = config->refuse_if.n_items,
         .retained_generations = (unsigned)config->retain_generations,
         .retained_ms = config->retain_s * 1000,
         .retained_bytes = config->retain_limit,

@@ -23,6 +23,7 @@ struct fixture {
     struct sj_generation *before;
     struct sj_generation *after;
     uint32_t is_cancelled;
+    bool skips_pages;
     int64_t modified_ns; /* of the files to come */
     struct sj_changes *changes;
 };
@@ -218,7 +219,8 @@ static inline void run_comparison(struct sj_task *task)
     struct sj_changes_request request = {.settings = run->fixture->settings,
                                          .before = run->fixture->before,
                                          .after = run->fixture->after,
-                                         .is_cancelled = &run->fixture->is_cancelled};
+                                         .is_cancelled = &run->fixture->is_cancelled,
+                                         .skips_pages = run->fixture->skips_pages};
     __atomic_store_n(&allocations_left, run->allocations, __ATOMIC_RELAXED);
     run->error = sj_changes_new(&request, &run->fixture->changes);
     __atomic_store_n(&allocations_left, INT64_MAX, __ATOMIC_RELAXED);

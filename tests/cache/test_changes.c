@@ -220,6 +220,17 @@ static void without_memory_a_comparison_fails_whole(void **state)
     assert_in_range(n, 12, 100);
 }
 
+static void pages_can_be_passed_over(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->skips_pages = true;
+    put_some_of_all(fixture);
+    const struct sj_change_counts *counts = compare(fixture);
+    assert_int_equal(counts->n_pages, 0);
+    assert_int_equal(counts->n_missing_assets, 0);
+    assert_int_equal(counts->n_removed, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +248,7 @@ int main(void)
         TEST(nothing_compares_with_nothing),
         TEST(a_cancelled_comparison_ends),
         TEST(without_memory_a_comparison_fails_whole),
+        TEST(pages_can_be_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,6 +155,19 @@ static void what_is_no_condition_is_refused_with_the_names(void **state)
     }
 }
 
+static void only_missing_assets_need_pages(void **state)
+{
+    static const char *const texts[] = {"removed>20%", "urls<3", "missing-assets>0"};
+    struct sj_conditions *conditions;
+    char error[256];
+    (void)state;
+    for (size_t n = 0; n <= 3; n++) {
+        assert_int_equal(sj_conditions_new(texts, n, &conditions, error, sizeof(error)), 0);
+        assert_int_equal(sj_conditions_need_pages(conditions), n == 3);
+        sj_conditions_free(conditions);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +179,7 @@ int main(void)
         cmocka_unit_test(the_first_that_holds_is_named),
         cmocka_unit_test(no_condition_refuses_nothing),
         cmocka_unit_test(what_is_no_condition_is_refused_with_the_names),
+        cmocka_unit_test(only_missing_assets_need_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

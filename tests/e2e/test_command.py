@@ -10,7 +10,7 @@ from wire import fetch
 
 OPTIONS = """listen root index-file dotfiles follow-symlinks immutable max-age no-cors spa headers type no-watch memory-limit memory-file-limit loops
 workers worker-nice request-line-limit fields-limit fields-size-limit body-limit header-timeout keepalive-timeout write-timeout min-rate connections
-connections-per-address backlog access-log error-log log-level user group pid-file control drain-timeout""".split()
+connections-per-address backlog refuse-if access-log error-log log-level user group pid-file control drain-timeout""".split()
 
 
 @test
@@ -93,7 +93,7 @@ def plan_shows_the_index_and_its_faults():
     tree.write("s.css.gz", b"broken", content.server.OLD + 5)
     tree.link("dangling", "nowhere")
     os.mkfifo(tree.path("fifo"))
-    status, out, errors = run_program("plan", tree.root)
+    status, out, errors = run_program("plan", "--local", tree.root)
     both = out + errors
     for word in ("/a.txt", "/dir/", "s.css.gz", "dangling", "fifo"):
         true(word in both, "%s in\n%s" % (word, both))

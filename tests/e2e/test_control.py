@@ -211,7 +211,7 @@ def where_nobody_listens_is_said_in_one_line():
 
 
 @table([(" ".join(arguments), arguments, word) for *arguments, word in (
-    ("reload", "--bogus", "--bogus"), ("reload", "x", "'x'"), ("stop", "--json", "--json"), ("reload", "--control", "--control"), ("status", "--control", "none", "--control"),
+    ("reload", "--bogus", "--bogus"), ("status", "--force", "--force"), ("reload", "x", "'x'"), ("stop", "--json", "--json"), ("reload", "--control", "--control"), ("status", "--control", "none", "--control"),
     ("status", "--json=1", "--json"))])
 def wrong_use_is_told_in_one_line(arguments, word):
     code, out, errors = run_program(*arguments)

@@ -17,6 +17,7 @@
 
 #include "core/thread.h"
 #include "core/lines.h"
+#include "core/thread.h"
 #include "http/connection.h"
 #include "tests/http/site.h"
 

@@ -206,6 +206,39 @@ static void lists_keep_their_order(void **state)
     fini();
 }
 
+static void the_operand_comes_before_the_roots_that_override_it(void **state)
+{
+    const char **roots;
+    size_t n_roots;
+
+    (void)state;
+    assert_int_equal(parse("--root=a", NULL, NULL), 0);
+    roots = sj_config_roots(&config, "b", &n_roots);
+    assert_int_equal(n_roots, 2);
+    assert_string_equal(roots[0], "b");
+    assert_string_equal(roots[1], "a");
+    free(roots);
+    roots = sj_config_roots(&config, NULL, &n_roots);
+    assert_int_equal(n_roots, 1);
+    assert_string_equal(roots[0], "a");
+    free(roots);
+    fini();
+}
+
+static void without_any_root_it_is_here(void **state)
+{
+    const char **roots;
+    size_t n_roots;
+
+    (void)state;
+    assert_int_equal(parse(NULL, NULL, NULL), 0);
+    roots = sj_config_roots(&config, NULL, &n_roots);
+    assert_int_equal(n_roots, 1);
+    assert_string_equal(roots[0], ".");
+    free(roots);
+    fini();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +250,8 @@ int main(void)
         cmocka_unit_test(flags_that_are_on_are_taken_back),
         cmocka_unit_test(none_is_a_word_where_it_makes_sense),
         cmocka_unit_test(lists_keep_their_order),
+        cmocka_unit_test(the_operand_comes_before_the_roots_that_override_it),
+        cmocka_unit_test(without_any_root_it_is_here),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

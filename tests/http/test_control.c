@@ -75,6 +75,18 @@ static void echo(void *argument, struct sj_control_request *request)
     sj_control_answer(request, SJ_CONTROL_OK, text);
 }
 
+static void echo_rest(void *argument, struct sj_control_request *request)
+{
+    char text[512];
+    const char *rest = sj_control_rest(request, 2);
+
+    assert_ptr_equal(argument, &base);
+    snprintf(text, sizeof(text), "[%s][%s]", sj_control_word(request, 1),
+             rest == NULL ? "none" : rest);
+    assert_true(rest == NULL || sj_control_word(request, 3) == NULL);
+    sj_control_answer(request, SJ_CONTROL_REFUSED, text);
+}
+
 static void hold(void *argument, struct sj_control_request *request)
 {
     (void)argument;
@@ -93,7 +105,7 @@ static void answer_much(void *argument, struct sj_control_request *request)
 }
 
 static const struct sj_control_command commands[] = {
-    {"echo", echo}, {"hold", hold}, {"much", answer_much}, {0}};
+    {"echo", echo}, {"rest", echo_rest}, {"hold", hold}, {"much", answer_much}, {0}};
 
 static int open_it(unsigned idle_ms)
 {
@@ -194,6 +206,15 @@ static void a_request_is_words_and_the_answer_text(void **state)
 {
     (void)state;
     assert_string_equal(hear(say("echo one  two \r\nthree\n")), "ok\n[echo][one][two]\n");
+}
+
+static void the_rest_of_a_line_keeps_its_spaces(void **state)
+{
+    (void)state;
+    assert_string_equal(hear(say("rest a  /b  c d \r\n")), "refused\n[a][/b  c d ]\n");
+    assert_string_equal(hear(say("rest a /b\n")), "refused\n[a][/b]\n");
+    assert_string_equal(hear(say("rest a \r\n")), "refused\n[a][none]\n");
+    assert_string_equal(hear(say("rest a /b\rc\n")), "refused\n[a][/b\rc]\n");
 }
 
 static void a_line_may_come_in_pieces(void **state)
@@ -440,6 +461,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_request_is_words_and_the_answer_text),
+        TEST(the_rest_of_a_line_keeps_its_spaces),
         TEST(a_line_may_come_in_pieces),
         TEST(what_is_not_in_the_table_is_refused),
         TEST(the_longest_line_has_its_newline_within_the_limit),

@@ -27,7 +27,7 @@ class Row:
 
 # A new peer: one row, and a template in peers/ if it needs a configuration.
 ROWS = (
-    Row("scrubjay", "$SCRUBJAY", "", "serve --control none --listen 127.0.0.1:$port $root", "--version"),
+    Row("scrubjay", "$SCRUBJAY", "", "serve --control none --cache-dir none --no-compress --listen 127.0.0.1:$port $root", "--version"),
     Row("null", "$NULL", "", "$port $bytes $cores $mode"),
     Row("nginx", "nginx", "nginx", "-p $work -e $work/nginx.log -c $config", "-v", "nginx.conf"),
     Row("h2o", "h2o", "h2o", "-c $config", "--version", "h2o.conf"),

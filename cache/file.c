@@ -166,3 +166,14 @@ void sj_file_fill(struct sj_file *file, char *bytes)
     ck_pr_fence_store();
     ck_pr_store_ptr(&file->bytes, bytes);
 }
+
+/* The descriptor stands for itself: nothing else is read because of it. */
+int sj_file_descriptor(const struct sj_file *file)
+{
+    return ck_pr_load_int(&file->descriptor);
+}
+
+void sj_file_keep(struct sj_file *file, int descriptor)
+{
+    ck_pr_store_int(&file->descriptor, descriptor);
+}

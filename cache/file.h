@@ -92,7 +92,8 @@ struct sj_file {
     uint8_t digest[16]; /* XXH3-128 of the content, canonical (big-endian) form */
     const char *bytes;  /* `length` of them; NULL: not held, sent with sendfile.  Once the file is
                          * shared: read by sj_file_bytes, set at most once by sj_file_fill */
-    int descriptor;     /* open as long as the file is referenced, read with offsets only; or -1 */
+    int descriptor;     /* open as long as the file is referenced, read with offsets only; or -1.
+                         * Once the file is shared: by sj_file_descriptor and sj_file_keep */
     bool is_racy;    /* changed so shortly before it was read that one more change may not show */
     bool is_awaited; /* known from the ledger alone; to be filled once it is served */
     bool is_held;    /* its bytes are there, or are to come: set before it is shared */
@@ -106,6 +107,10 @@ const char *sj_file_bytes(const struct sj_file *file);
 
 /* One thread at a time: hands over bytes from malloc. */
 void sj_file_fill(struct sj_file *file, char *bytes);
+
+/* The same for the descriptor, which is the file's from then on. */
+int sj_file_descriptor(const struct sj_file *file);
+void sj_file_keep(struct sj_file *file, int descriptor);
 
 void sj_file_acquire(struct sj_file *file);
 void sj_file_release(struct sj_file *file);

@@ -73,6 +73,8 @@ static void submit(struct sj_index *index, void (*run)(struct sj_task *task))
     index->task.run = run;
     index->before = served(index);
     sj_generation_acquire(index->before);
+    if (index->upkeep != NULL)
+        sj_upkeep_pause(index->upkeep);
     index->is_busy = sj_sched_submit(index->sched, &index->task) == 0;
     if (!index->is_busy)
         sj_generation_release(index->before);
@@ -177,7 +179,17 @@ static void publish(struct sj_index *index)
         return;
     }
     log_faults(index->log, index->made, index->before);
+    index->n_files_read += index->made->summary.n_files_read;
+    if (index->upkeep != NULL)
+        sj_upkeep_end(index->upkeep, result->kind, index->made);
     index->made = NULL;
+}
+
+/* What was rolled back is not kept up, either. */
+static void resume_upkeep(struct sj_index *index)
+{
+    if (index->upkeep != NULL && !index->is_busy && !index->is_rolled_back)
+        sj_upkeep_resume(index->upkeep);
 }
 
 static void finish_build(struct sj_index *index)
@@ -219,6 +231,31 @@ static void finish(struct sj_index *index)
         finish_plan(index);
     else
         finish_build(index);
+    resume_upkeep(index);
+}
+
+static void doubt(struct sj_index *index)
+{
+    index->has_doubts = true;
+    sj_index_on_change(index);
+}
+
+void sj_index_on_upkept(void *argument)
+{
+    struct sj_index *index = argument;
+    sj_index_raise(index, &index->has_upkept);
+}
+
+/* Variants of what is not served wait for the next build. */
+static void end_upkeep(struct sj_index *index)
+{
+    enum sj_upkeep_wish wish = sj_upkeep_take(index->upkeep);
+    if (wish == SJ_WISH_ALL)
+        doubt(index);
+    if (wish == SJ_WISH_KEPT && !index->is_rolled_back && !index->is_ahead)
+        ask(index, (struct order){SJ_BUILD_KEPT, SJ_DEPLOY_COMPLETED, ORDER_CHECKED});
+    else
+        resume_upkeep(index);
 }
 
 /* The exchanges pair with those in sj_index_raise. */
@@ -228,10 +265,10 @@ void sj_index_on_wake(evutil_socket_t descriptor, short what, void *argument)
     eventfd_t count;
     (void)what;
     (void)!eventfd_read(descriptor, &count);
-    if (ck_pr_fas_32(&index->is_suggested, 0) != 0 && !index->is_refused) {
-        index->has_doubts = true;
-        sj_index_on_change(index);
-    }
+    if (ck_pr_fas_32(&index->is_suggested, 0) != 0 && !index->is_refused)
+        doubt(index);
+    if (ck_pr_fas_32(&index->has_upkept, 0) != 0)
+        end_upkeep(index);
     if (ck_pr_fas_32(&index->is_finished, 0) != 0)
         finish(index);
 }
@@ -304,15 +341,20 @@ void sj_index_status(struct sj_index *index, struct sj_index_status *status)
     *status = (struct sj_index_status){.summary = *sj_generation_summary(deploys[0].generation),
                                        .n_deploys = n,
                                        .is_building = index->is_busy && !index->is_planning,
-                                       .is_rolled_back = index->is_rolled_back};
+                                       .is_rolled_back = index->is_rolled_back,
+                                       .n_files_read = index->n_files_read};
     for (unsigned i = 0; i < n; i++)
         status->deploys[i] = status_of(&deploys[i], now_ns);
+    if (index->upkeep != NULL)
+        sj_upkeep_status(index->upkeep, status);
 }
 
 /* The store pairs with the loads in cache/build.c, cache/scan.c and cache/sidecar.h. */
 void sj_index_cancel(struct sj_index *index)
 {
     ck_pr_store_32(&index->is_cancelled, 1);
+    if (index->upkeep != NULL)
+        sj_upkeep_cancel(index->upkeep);
 }
 
 void sj_index_suggest_reload(struct sj_index *index)

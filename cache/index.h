@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include "cache/deploys.h"
 #include "cache/generation.h"
+#include "cache/variants.h"
 #include "core/log.h"
 #include "core/sched.h"
 
@@ -54,6 +55,13 @@ struct sj_index_config {
 
 #define SJ_INDEX_TEXT 512
 
+/* Where what outlives the process is kept, and whether variants are made. */
+struct sj_cache_config {
+    const char *directory; /* NULL: nothing is kept */
+    uint64_t byte_limit;   /* of the directory */
+    bool compresses;
+};
+
 /* What a finished build says.  `error` 0: published, and `summary` is its own; else -errno,
  * `text` says which root or option and why, and the generation of `summary` serves on. */
 struct sj_index_result {
@@ -72,6 +80,11 @@ typedef void sj_index_done(void *argument, const struct sj_index_result *result)
  * completion run on it.  `log` and `sched` outlive the index. */
 int sj_index_new(const struct sj_index_config *config, struct sj_sched *sched, struct sj_log *log,
                  struct event_base *base, struct sj_index **index, char *error, size_t error_size);
+
+/* The controlling thread, at most once, before the first reload: keeps variants and a ledger of the
+ * files (cache/upkeep.h).  A directory that cannot be used is said in the log, and done without.  0
+ * or -ENOMEM. */
+int sj_index_open_cache(struct sj_index *index, const struct sj_cache_config *config);
 
 /* After sj_sched_stop; no reader is left.  References that responses hold must be gone. */
 void sj_index_free(struct sj_index *index);
@@ -124,8 +137,11 @@ struct sj_index_status {
     struct sj_generation_summary summary;            /* of the generation that is served */
     struct sj_deploy_status deploys[SJ_DEPLOYS_MAX]; /* the served one, then those kept */
     unsigned n_deploys;
-    bool is_building;    /* what `done` will be called for; plans do not count */
-    bool is_rolled_back; /* changes on disk wait for a reload */
+    bool is_building;      /* what `done` will be called for; plans do not count */
+    bool is_rolled_back;   /* changes on disk wait for a reload */
+    uint64_t n_files_read; /* by all builds that were published */
+    struct sj_variants_status variants;
+    uint64_t store_bytes; /* of the cache directory */
 };
 
 /* The controlling thread. */

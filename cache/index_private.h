@@ -8,6 +8,7 @@
 #include "cache/deploys.h"
 #include "cache/index.h"
 #include "cache/quiet.h"
+#include "cache/upkeep.h"
 
 /* What the next build is to be: the lesser value of each goes before the greater. */
 struct order {
@@ -30,11 +31,11 @@ struct sj_plan {
 
 /*
  * Who touches what: `made`, `result` and is_other, or what the first plan says, are the task's
- * until it sets is_finished, and the controlling thread's after it has seen that; is_finished and
- * is_suggested are exchanged by both sides, and the eventfd follows each; is_cancelled is set by
- * the controlling thread, and looked at by the task and its subtasks; `order`, `before` and the
- * stock are left to the task while there is one; the rest belongs to the controlling thread, but
- * for what never changes.
+ * until it sets is_finished, and the controlling thread's after it has seen that; is_finished,
+ * is_suggested and has_upkept are exchanged by both sides, and the eventfd follows each;
+ * is_cancelled is set by the controlling thread, and looked at by the task and its subtasks;
+ * `order`, `before` and the stock are left to the task while there is one; the rest belongs to the
+ * controlling thread, but for what never changes.
  */
 struct sj_index {
     struct sj_task task; /* first: the build, or the first plan */
@@ -45,11 +46,13 @@ struct sj_index {
     struct sj_deploys *deploys;
     struct sj_watch *watch; /* or NULL */
     struct sj_stock *stock;
+    struct sj_upkeep *upkeep;     /* or NULL */
     struct sj_generation *before; /* of the build: what was served when it began; a reference */
     struct sj_generation *made;
     struct sj_index_result result;
     uint32_t is_finished;
     uint32_t is_suggested;
+    uint32_t has_upkept;
     uint32_t is_cancelled;
     int wake;
     struct event *wake_event;
@@ -65,6 +68,7 @@ struct sj_index {
     bool has_doubts; /* something has changed, but the watch may not know it */
     bool is_rolled_back; /* what is on disk is not wanted, until somebody asks for it */
     struct order order, pending;
+    uint64_t n_files_read;
     sj_index_done *done;
     void *argument;
 };
@@ -78,5 +82,8 @@ void sj_index_on_change(void *argument);
 void sj_index_run_build(struct sj_task *task);
 void sj_index_run_plan(struct sj_task *task);
 void sj_index_raise(struct sj_index *index, uint32_t *flag);
+
+/* A worker: a piece of upkeep has ended. */
+void sj_index_on_upkept(void *argument);
 
 #endif

@@ -145,10 +145,25 @@ static void free_plans(struct sj_plan *plan)
     }
 }
 
+int sj_index_open_cache(struct sj_index *index, const struct sj_cache_config *config)
+{
+    struct sj_upkeep_config upkeep = {.cache = config,
+                                      .settings = index->settings,
+                                      .sched = index->sched,
+                                      .log = index->log,
+                                      .base = event_get_base(index->timer),
+                                      .stock = index->stock,
+                                      .ended = sj_index_on_upkept,
+                                      .argument = index};
+    bool has_use = config->compresses || config->directory != NULL;
+    return has_use ? sj_upkeep_new(&upkeep, &index->upkeep) : 0;
+}
+
 void sj_index_free(struct sj_index *index)
 {
     if (index == NULL)
         return;
+    sj_upkeep_free(index->upkeep);
     sj_watch_free(index->watch);
     if (index->wake_event != NULL)
         event_free(index->wake_event);

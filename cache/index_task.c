@@ -57,6 +57,8 @@ static void check(struct sj_index *index)
 void sj_index_run_build(struct sj_task *task)
 {
     struct sj_index *index = (struct sj_index *)task;
+    if (index->order.extent == SJ_BUILD_KEPT && !index->stock->is_complete)
+        index->order = (struct order){SJ_BUILD_ALL, SJ_DEPLOY_NOTICED, ORDER_CHECKED};
     struct sj_build build = {.settings = index->settings,
                              .before = index->before,
                              .stock = index->stock,
@@ -66,6 +68,8 @@ void sj_index_run_build(struct sj_task *task)
     struct sj_index_result *result = &index->result;
     uint64_t started_ns = sj_clock_ns();
     *result = (struct sj_index_result){.kind = index->order.kind};
+    if (index->upkeep != NULL)
+        sj_upkeep_begin(index->upkeep, &build);
     result->error = sj_build_run(&build, &index->made, result->text, sizeof(result->text));
     index->is_other = result->error != 0 || differs(index->made);
     if (result->error == 0 && is_checked(index))
@@ -165,6 +169,8 @@ void sj_index_run_plan(struct sj_task *task)
                              .watch = index->watch,
                              .is_cancelled = &index->is_cancelled,
                              .extent = SJ_BUILD_ALL};
+    if (index->upkeep != NULL)
+        sj_upkeep_lend(index->upkeep, &build);
     if (index->plans->root[0] == '\0')
         make_plan(index, &build);
     else

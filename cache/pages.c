@@ -139,8 +139,9 @@ static int get_content(struct batch *batch, const struct sj_entry *entry, struct
     if (error != 0)
         return error;
     content->at = batch->room;
-    if (file->descriptor >= 0)
-        return read_at(file->descriptor, batch->room, file->length);
+    int descriptor = sj_file_descriptor(file);
+    if (descriptor >= 0)
+        return read_at(descriptor, batch->room, file->length);
     return read_by_name(entry, file, batch->room);
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <xxhash.h>
 #include "cache/file.h"
@@ -64,6 +65,19 @@ static bool equal_inodes(const void *a, const void *b)
     return x->device == y->device && x->inode == y->inode;
 }
 
+/* A digest is a hash already. */
+static unsigned long hash_digest(const void *key, unsigned long seed)
+{
+    uint64_t hash;
+    memcpy(&hash, key, sizeof(hash));
+    return hash ^ seed;
+}
+
+static bool equal_digests(const void *a, const void *b)
+{
+    return memcmp(a, b, 16) == 0;
+}
+
 /* A hostile tree may choose its names: the seed is random. */
 unsigned long sj_set_new_seed(void)
 {
@@ -99,6 +113,11 @@ int sj_inode_set_init(ck_hs_t *set, size_t capacity)
 int sj_identity_set_init(ck_hs_t *set, size_t capacity)
 {
     return init(set, hash_identity, equal_identities, capacity, sj_set_new_seed());
+}
+
+int sj_digest_set_init(ck_hs_t *set, size_t capacity)
+{
+    return init(set, hash_digest, equal_digests, capacity, sj_set_new_seed());
 }
 
 int sj_set_reserve(ck_hs_t *set, size_t capacity)

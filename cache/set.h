@@ -2,8 +2,8 @@
 #ifndef SJ_CACHE_SET_H
 #define SJ_CACHE_SET_H
 /*
- * Hash sets (ck_hs, XXH3) of objects whose first member is their key: a struct sj_text or a struct
- * sj_identity.  One thread fills a set; after that any number read it.
+ * Hash sets (ck_hs, XXH3) of objects whose first member is their key: a struct sj_text, a struct
+ * sj_identity or a digest.  One thread fills a set; after that any number read it.
  *
  * Where the hash of a text is kept, the sets that it is for have the same seed.
  */
@@ -17,6 +17,7 @@ int sj_text_set_init(ck_hs_t *set, size_t capacity);
 int sj_identity_set_init(ck_hs_t *set, size_t capacity);
 int sj_text_set_init_seeded(ck_hs_t *set, size_t capacity, unsigned long seed);
 int sj_inode_set_init(ck_hs_t *set, size_t capacity); /* of identities: device and inode count */
+int sj_digest_set_init(ck_hs_t *set, size_t capacity); /* of 16 octets of XXH3-128 */
 void sj_set_fini(ck_hs_t *set);
 
 /* Makes room for so many objects in all.  0 or -ENOMEM. */

@@ -50,6 +50,9 @@ const struct sj_option sj_config_table[] = {
     FLAG("watch", watch, "yes", "do not reload when files change (inotify)"),
     RANGED(SIZE, "memory-limit", memory_limit, 0, TIB, "256M", NULL, "SIZE", "of file bodies held in memory; beyond it files go by sendfile"),
     RANGED(SIZE, "memory-file-limit", memory_file_limit, 0, TIB, "1M", NULL, "SIZE", "larger files always go by sendfile"),
+    FLAG("compress", compress, "yes", "make no gzip, br and zstd variants; serve those beside the files"),
+    TEXT("cache-dir", cache_dir, NULL, NULL, "DIR", "where variants, and what is known of the files, outlive the process; none: nowhere; default: systemd's $CACHE_DIRECTORY, else scrubjay in $XDG_CACHE_HOME, for root in /var/cache, else in ~/.cache"),
+    RANGED(SIZE, "cache-limit", cache_limit, 0, TIB, "1G", NULL, "SIZE", "of that directory; beyond it what was used least recently is removed"),
 
     HEADING("Deploys"),
     LIST("refuse-if", refuse_if, "CONDITION", "keep the current index when the next one would have, for example, removed>20%, missing-assets>0, faults>=10 or urls<100; see scrubjay(8); repeatable"),

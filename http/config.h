@@ -23,11 +23,13 @@ struct sj_config {
     const char *user;
     const char *group;
     const char *pid_file;
+    const char *cache_dir; /* as given; NULL: http/cache_path.h says where */
     const char *control; /* as given; NULL: http/control_path.h says where */
     bool dotfiles;
     bool follow_symlinks;
     bool cors;
     bool watch;
+    bool compress;
     bool help;
     uint64_t max_age_ms;
     uint64_t memory_limit;
@@ -35,6 +37,7 @@ struct sj_config {
     uint64_t retain_s;
     uint64_t retain_limit;
     uint64_t memory_file_limit;
+    uint64_t cache_limit;
     uint64_t loops; /* 0: one for each core */
     uint64_t workers;
     uint64_t worker_nice;

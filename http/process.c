@@ -33,6 +33,7 @@ int sj_process_signals(void)
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         sigaddset(&set, numbers[i]);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of the write */
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
         return -errno;
     descriptor = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);

@@ -152,12 +152,24 @@ static json_t *index_of(const struct sj_index_status *status)
 {
     const struct sj_generation_summary *summary = &status->summary;
 
-    return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:b s:b}", "generation", NUMBER(summary->number),
-                     "urls", NUMBER(summary->n_urls), "content_bytes", NUMBER(summary->n_bytes),
-                     "held_bytes", NUMBER(summary->n_held_bytes), "faults",
-                     NUMBER(summary->n_faults), "build_ms", NUMBER(summary->build_ns / 1000000),
-                     "age_s", NUMBER(status->deploys[0].age_ms / 1000), "building",
-                     (int)status->is_building, "rolled_back", (int)status->is_rolled_back);
+    return json_pack(
+        "{s:I s:I s:I s:I s:I s:I s:I s:I s:b s:b}", "generation", NUMBER(summary->number), "urls",
+        NUMBER(summary->n_urls), "content_bytes", NUMBER(summary->n_bytes), "held_bytes",
+        NUMBER(summary->n_held_bytes), "faults", NUMBER(summary->n_faults), "build_ms",
+        NUMBER(summary->build_ns / 1000000), "files_read", NUMBER(status->n_files_read), "age_s",
+        NUMBER(status->deploys[0].age_ms / 1000), "building", (int)status->is_building,
+        "rolled_back", (int)status->is_rolled_back);
+}
+
+static json_t *variants_of(const struct sj_index_status *status)
+{
+    const struct sj_variants_status *variants = &status->variants;
+
+    return json_pack("{s:I s:I s:I s:I s:I s:I s:I}", "served", NUMBER(variants->n_served),
+                     "served_bytes", NUMBER(variants->n_bytes), "pending",
+                     NUMBER(variants->n_pending), "improving", NUMBER(variants->n_improving),
+                     "compressed", NUMBER(variants->n_compressed), "found",
+                     NUMBER(variants->n_found), "cache_bytes", NUMBER(status->store_bytes));
 }
 
 static const char *state_of(const struct sj_server *server)
@@ -197,7 +209,7 @@ json_t *sj_report_status(const struct sj_server *server)
     struct sj_index_status status;
 
     sj_index_status(server->service.site.index, &status);
-    return json_pack("{s:s s:s s:I s:I s:O s:I s:I s:I s:I s:I s:o s:o s:o s:o s:o}", "version",
+    return json_pack("{s:s s:s s:I s:I s:O s:I s:I s:I s:I s:I s:o s:o s:o s:o s:o s:o}", "version",
                      PACKAGE_VERSION, "state", state_of(server), "pid", NUMBER(getpid()),
                      "uptime_s", NUMBER((sj_clock_ns() - server->started_ns) / 1000000000),
                      "addresses", server->commands.addresses, "connections",
@@ -205,6 +217,6 @@ json_t *sj_report_status(const struct sj_server *server)
                      NUMBER(totals.requests), "sent_bytes", NUMBER(totals.octets_sent),
                      "responses_holding_entries", NUMBER(totals.pins), "memory_bytes",
                      resident_bytes(), "index", index_of(&status), "kept", kept_of(&status),
-                     "loops", threads_of(server, 0, n_loops), "workers",
-                     threads_of(server, n_loops, sj_sched_workers(server->sched)));
+                     "variants", variants_of(&status), "loops", threads_of(server, 0, n_loops),
+                     "workers", threads_of(server, n_loops, sj_sched_workers(server->sched)));
 }

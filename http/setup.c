@@ -2,6 +2,7 @@
 #include "http/server_private.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 
 #include "core/clock.h"
 #include "core/thread.h"
+#include "http/cache_path.h"
 #include "http/connection.h"
 
 /* Descriptors that are not for connections: logs, roots, event queues, files that are being sent.
@@ -186,6 +188,23 @@ static int take_identity(struct sj_server *server)
     return error;
 }
 
+/* By the user that serves, as the directory is to be that one's. */
+static int open_cache(struct sj_server *server)
+{
+    const struct sj_config *config = server->config;
+    char path[PATH_MAX];
+    struct sj_cache_config cache = {.byte_limit = config->cache_limit,
+                                    .compresses = config->compress};
+    int error;
+
+    if (sj_cache_path(config->cache_dir, path))
+        cache.directory = path;
+    error = sj_index_open_cache(server->service.site.index, &cache);
+    if (error != 0)
+        sj_server_fail(server, error, "out of memory");
+    return error;
+}
+
 static int make_base(struct sj_server *server)
 {
     server->service.drained = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -227,7 +246,9 @@ int sj_server_make(struct sj_server *server, const char *const *roots, size_t n_
         return result;
     }
     result = sj_commands_start(server);
-    return result != 0 ? result : take_identity(server);
+    if (result == 0)
+        result = take_identity(server);
+    return result != 0 ? result : open_cache(server);
 }
 
 static void free_shards(struct sj_server *server)

@@ -13,14 +13,15 @@ static int open_file(const struct sj_step *step, const struct sj_representation 
 {
     struct sj_output *output = &step->exchange->output;
     struct stat status;
+    int descriptor = sj_file_descriptor(representation->file);
 
-    output->borrows_descriptor = representation->file->descriptor >= 0;
+    output->borrows_descriptor = descriptor >= 0;
     if (!output->borrows_descriptor)
         return sj_root_open(step->entry->root, representation->source, identity);
-    if (fstat(representation->file->descriptor, &status) != 0)
+    if (fstat(descriptor, &status) != 0)
         return -errno;
     sj_identity_of(&status, identity);
-    return representation->file->descriptor;
+    return descriptor;
 }
 
 static bool is_as_indexed(const struct sj_output *output, const struct sj_identity *identity)

@@ -12,6 +12,7 @@ struct site {
     char log_path[96];
     const char *root;
     struct sj_index_config config;
+    const struct sj_cache_config *cache; /* NULL: no upkeep */
     struct event_base *base;
     struct sj_log *log;
     struct sj_sched *sched;
@@ -88,6 +89,8 @@ static inline void site_start(struct site *site)
     if (sj_index_new(&site->config, site->sched, site->log, site->base, &site->index, error,
                      sizeof(error)) != 0)
         fail_msg("%s", error);
+    if (site->cache != NULL)
+        assert_int_equal(sj_index_open_cache(site->index, site->cache), 0);
     sj_index_set_done(site->index, site_done, site);
     assert_int_equal(sj_sched_start(site->sched), 0);
     assert_int_equal(site_reload(site), 0);

@@ -98,6 +98,8 @@ class Server:
         command += [str(option) for option in options]
         if "env" not in popen and not any(str(option).startswith("--control") for option in options):
             command += ["--control", "none"]  # servers that run side by side would want the same default
+        if not any(str(option).startswith("--cache-dir") for option in options) and "CACHE_DIRECTORY" not in popen.get("env", {}):
+            command += ["--cache-dir", "none", "--no-compress"]  # what is served does not change by itself
         command += [root.root if isinstance(root, Tree) else root for root in roots]
         self.command = command
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=popen.pop("stdout", subprocess.DEVNULL),

@@ -86,39 +86,6 @@ static uint64_t bytes_of(const struct sj_entry *entry)
     return entry->representations[SJ_IDENTITY].file->length;
 }
 
-static bool is_same_content(const struct sj_entry *a, const struct sj_entry *b)
-{
-    const struct sj_file *x = a->representations[SJ_IDENTITY].file;
-    const struct sj_file *y = b->representations[SJ_IDENTITY].file;
-    return x == y ||
-           (x->length == y->length && memcmp(x->digest, y->digest, sizeof(x->digest)) == 0);
-}
-
-/* Without its last line, when that is the field `name`. */
-static struct sj_text without(struct sj_text fields, struct sj_text name)
-{
-    if (fields.length == 0)
-        return fields;
-    const char *end = memrchr(fields.at, '\n', fields.length - 1);
-    size_t kept = end == NULL ? 0 : (size_t)(end - fields.at) + 1;
-    if (fields.length - kept < name.length || memcmp(fields.at + kept, name.at, name.length) != 0)
-        return fields;
-    return (struct sj_text){fields.at, kept};
-}
-
-/* Vary comes and goes with variants; a tree that was checked out anew has other times. */
-static struct sj_text lasting_fields(const struct sj_entry *entry)
-{
-    struct sj_text fields = without(entry->fields, SJ_TEXT("Vary: Accept-Encoding\r\n"));
-    return without(fields, SJ_TEXT("Last-Modified: "));
-}
-
-static bool is_unchanged(const struct sj_entry *a, const struct sj_entry *b)
-{
-    return a == b || (is_same_content(a, b) && sj_text_equals(a->type, b->type) &&
-                      sj_text_equals(lasting_fields(a), lasting_fields(b)));
-}
-
 static void count_variants(struct sj_change_counts *counts, const struct sj_entry *entry)
 {
     const char *source = entry->representations[SJ_IDENTITY].source;
@@ -144,14 +111,14 @@ static int compare_new(struct comparison *comparison, struct sj_entry *entry)
         return -ENOMEM;
     if (before == NULL || before->kind != SJ_ENTRY_FILE)
         return push_change(comparison, SJ_ADDED, change);
-    if (is_unchanged(before, entry)) {
+    if (sj_entry_is_unchanged(before, entry)) {
         counts->n_unchanged++;
         return 0;
     }
     change.n_bytes_before = bytes_of(before);
     int error = push_change(comparison, SJ_CHANGED, change);
     if (error == 0 && before->is_immutable && entry->is_immutable &&
-        !is_same_content(before, entry))
+        !sj_entry_has_same_content(before, entry))
         error = push_change(comparison, SJ_CHANGED_FINGERPRINT, change);
     return error;
 }

@@ -2,6 +2,7 @@
 #include "cache/entry.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include "core/pr.h"
 
 #define TEXT(literal)                \
@@ -41,4 +42,37 @@ void sj_entry_release(struct sj_entry *entry)
         sj_file_release(entry->representations[i].file);
     sj_root_release(entry->root);
     free(entry);
+}
+
+bool sj_entry_has_same_content(const struct sj_entry *a, const struct sj_entry *b)
+{
+    const struct sj_file *x = a->representations[SJ_IDENTITY].file;
+    const struct sj_file *y = b->representations[SJ_IDENTITY].file;
+    return x == y ||
+           (x->length == y->length && memcmp(x->digest, y->digest, sizeof(x->digest)) == 0);
+}
+
+/* Without its last line, when that is the field `name`. */
+static struct sj_text without(struct sj_text fields, struct sj_text name)
+{
+    if (fields.length == 0)
+        return fields;
+    const char *end = memrchr(fields.at, '\n', fields.length - 1);
+    size_t kept = end == NULL ? 0 : (size_t)(end - fields.at) + 1;
+    if (fields.length - kept < name.length || memcmp(fields.at + kept, name.at, name.length) != 0)
+        return fields;
+    return (struct sj_text){fields.at, kept};
+}
+
+/* Vary comes and goes with variants; a tree that was checked out anew has other times. */
+static struct sj_text lasting_fields(const struct sj_entry *entry)
+{
+    struct sj_text fields = without(entry->fields, SJ_TEXT("Vary: Accept-Encoding\r\n"));
+    return without(fields, SJ_TEXT("Last-Modified: "));
+}
+
+bool sj_entry_is_unchanged(const struct sj_entry *a, const struct sj_entry *b)
+{
+    return a == b || (sj_entry_has_same_content(a, b) && sj_text_equals(a->type, b->type) &&
+                      sj_text_equals(lasting_fields(a), lasting_fields(b)));
 }

@@ -50,4 +50,9 @@ struct sj_entry {
 void sj_entry_acquire(struct sj_entry *entry);
 void sj_entry_release(struct sj_entry *entry);
 
+/* Of files: the same octets, without a coding; and also the same type and header fields.  Variants
+ * and times do not count: they come and go while nothing has changed. */
+bool sj_entry_has_same_content(const struct sj_entry *a, const struct sj_entry *b);
+bool sj_entry_is_unchanged(const struct sj_entry *a, const struct sj_entry *b);
+
 #endif

@@ -119,28 +119,12 @@ int sj_generation_put_faults(struct sj_generation *generation, struct sj_fault *
     return 0;
 }
 
-static bool same_file(const struct sj_file *a, const struct sj_file *b)
-{
-    if (a == NULL || b == NULL)
-        return a == b;
-    return memcmp(a->digest, b->digest, sizeof(a->digest)) == 0;
-}
-
-/* Would a client notice? */
-static bool is_same_answer(const struct sj_entry *a, const struct sj_entry *b)
-{
-    bool is_same = sj_text_equals(a->fields, b->fields) && sj_text_equals(a->type, b->type);
-    for (int i = 0; is_same && i < SJ_CODINGS; i++)
-        is_same = same_file(a->representations[i].file, b->representations[i].file);
-    return is_same;
-}
-
 static void count_entry(struct sj_generation_summary *summary, const struct sj_entry *entry,
                         const struct sj_entry *before)
 {
     if (before == NULL || before->kind != SJ_ENTRY_FILE)
         summary->n_added++;
-    else if (before == entry || is_same_answer(before, entry))
+    else if (sj_entry_is_unchanged(before, entry))
         summary->n_unchanged++;
     else
         summary->n_changed++;

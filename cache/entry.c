@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "core/pr.h"
+#include "core/counted.h"
 
 #define TEXT(literal)                \
     {                                \
@@ -26,18 +26,13 @@ const struct sj_text sj_coding_endings[SJ_CODINGS] = {
 
 void sj_entry_acquire(struct sj_entry *entry)
 {
-    ck_pr_inc_64(&entry->references);
+    sj_counted_acquire(&entry->references);
 }
 
-/* The order is that of roots and files: see cache/file.c. */
 void sj_entry_release(struct sj_entry *entry)
 {
-    if (entry == NULL)
+    if (entry == NULL || !sj_counted_release(&entry->references))
         return;
-    ck_pr_fence_release();
-    if (ck_pr_faa_64(&entry->references, (uint64_t)-1) != 1)
-        return;
-    ck_pr_fence_acquire();
     for (int i = 0; i < SJ_CODINGS; i++)
         sj_file_release(entry->representations[i].file);
     sj_root_release(entry->root);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "core/counted.h"
 #include "core/pr.h"
 
 /* With RESOLVE_BENEATH a rename that runs beside the call can make it say -EAGAIN. */
@@ -66,31 +67,19 @@ int sj_root_new(const struct sj_root_spec *spec, struct sj_root **root)
     return 0;
 }
 
-/* References: the increment orders nothing (whoever acquires holds one already).  The decrements
- * of all others come before the one that reaches zero, and so do their uses: the release fence
- * pairs with the acquire fence of the last. */
 bool sj_identity_keeps_content(const struct sj_identity *a, const struct sj_identity *b)
 {
     return a->size == b->size && a->modified_ns == b->modified_ns;
 }
 
-static bool drop_reference(uint64_t *references)
-{
-    ck_pr_fence_release();
-    if (ck_pr_faa_64(references, (uint64_t)-1) != 1)
-        return false;
-    ck_pr_fence_acquire();
-    return true;
-}
-
 void sj_root_acquire(struct sj_root *root)
 {
-    ck_pr_inc_64(&root->references);
+    sj_counted_acquire(&root->references);
 }
 
 void sj_root_release(struct sj_root *root)
 {
-    if (root == NULL || !drop_reference(&root->references))
+    if (root == NULL || !sj_counted_release(&root->references))
         return;
     close(root->descriptor);
     free(root);
@@ -139,12 +128,12 @@ int sj_root_open(const struct sj_root *root, const char *path, struct sj_identit
 
 void sj_file_acquire(struct sj_file *file)
 {
-    ck_pr_inc_64(&file->references);
+    sj_counted_acquire(&file->references);
 }
 
 void sj_file_release(struct sj_file *file)
 {
-    if (file == NULL || !drop_reference(&file->references))
+    if (file == NULL || !sj_counted_release(&file->references))
         return;
     if (file->bytes != (const char *)(file + 1)) /* not in one block with it: sj_file_fill */
         free((void *)(uintptr_t)file->bytes);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include "cache/generation_make.h"
 #include "core/log.h"
-#include "core/pr.h"
+#include "core/counted.h"
 
 static void take_apart(struct sj_generation *generation)
 {
@@ -41,18 +41,13 @@ struct sj_generation *sj_generation_new(size_t n_roots, size_t n_entries, unsign
 
 void sj_generation_acquire(struct sj_generation *generation)
 {
-    ck_pr_inc_64(&generation->references);
+    sj_counted_acquire(&generation->references);
 }
 
-/* The order is that of roots and files: see cache/file.c. */
 void sj_generation_release(struct sj_generation *generation)
 {
-    if (generation == NULL)
+    if (generation == NULL || !sj_counted_release(&generation->references))
         return;
-    ck_pr_fence_release();
-    if (ck_pr_faa_64(&generation->references, (uint64_t)-1) != 1)
-        return;
-    ck_pr_fence_acquire();
     take_apart(generation);
 }
 

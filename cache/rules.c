@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "core/pr.h"
+#include "core/counted.h"
 
 #define FILE_MAX  1048576
 #define RULES_MAX 4096 /* lines with fields */
@@ -238,18 +238,13 @@ int sj_rules_read(const char *path, struct sj_rules *before, struct sj_rules **r
 
 void sj_rules_acquire(struct sj_rules *rules)
 {
-    ck_pr_inc_64(&rules->references);
+    sj_counted_acquire(&rules->references);
 }
 
-/* The order is that of roots and files: see cache/file.c. */
 void sj_rules_release(struct sj_rules *rules)
 {
-    if (rules == NULL)
+    if (rules == NULL || !sj_counted_release(&rules->references))
         return;
-    ck_pr_fence_release();
-    if (ck_pr_faa_64(&rules->references, (uint64_t)-1) != 1)
-        return;
-    ck_pr_fence_acquire();
     free(rules->rules);
     free(rules);
 }

@@ -2,7 +2,7 @@
 #include "cache/sheaf.h"
 
 #include <stdlib.h>
-#include "core/pr.h"
+#include "core/counted.h"
 
 struct sj_sheaf *sj_sheaf_new(size_t n_room, uint64_t serial)
 {
@@ -23,18 +23,13 @@ void sj_sheaf_put(struct sj_sheaf *sheaf, struct sj_entry *entry, uint64_t hash)
 
 void sj_sheaf_acquire(struct sj_sheaf *sheaf)
 {
-    ck_pr_inc_64(&sheaf->references);
+    sj_counted_acquire(&sheaf->references);
 }
 
-/* The order is that of roots and files: see cache/file.c. */
 void sj_sheaf_release(struct sj_sheaf *sheaf)
 {
-    if (sheaf == NULL)
+    if (sheaf == NULL || !sj_counted_release(&sheaf->references))
         return;
-    ck_pr_fence_release();
-    if (ck_pr_faa_64(&sheaf->references, (uint64_t)-1) != 1)
-        return;
-    ck_pr_fence_acquire();
     for (size_t i = 0; i < sheaf->n_items; i++)
         sj_entry_release(sheaf->items[i].entry);
     free(sheaf);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "cache/content.h"
@@ -10,6 +11,7 @@
 
 #define READ_FILES   64      /* in a batch, at most */
 #define READ_BYTES   2097152 /* enough for a batch */
+#define MAPPED_FROM  131072  /* bytes of an allocation, as the C library begins with */
 #define MAKE_JOBS    512     /* in a batch */
 #define MAKE_SHEAVES 64      /* in a batch */
 
@@ -52,8 +54,15 @@ static void read_want(struct sj_work *work, struct sj_want *want, struct sj_read
 }
 
 /* The C library lets the heap of a thread grow by one allocation at a time, each by a system call
- * that locks the address space.  Here it grows for all files of a batch, if it takes blocks of that
- * size from the heap (http/process.c sees to that). */
+ * that locks the address space.  While the first build fills the memory, heaps grow for all files
+ * of a batch, which has to be taken for a small allocation then; later that would only keep
+ * memory from going back to the system. */
+static void tune_heaps(size_t mapped_from, size_t kept_free)
+{
+    mallopt(M_MMAP_THRESHOLD, (int)mapped_from);
+    mallopt(M_TRIM_THRESHOLD, (int)kept_free);
+}
+
 static void map_ahead(const struct batch *batch)
 {
     size_t bytes = 0;
@@ -93,7 +102,8 @@ static void run_reads(struct sj_task *task)
         fail(work, -ENOMEM);
     else
         reader->is_cancelled = work->build->is_cancelled;
-    map_ahead(batch);
+    if (work->stock->serial == 0)
+        map_ahead(batch);
     for (size_t i = batch->first; i < batch->end && sj_work_goes_on(work); i++)
         read_want(work, work->gathered.reads[i], reader);
     give_back(work, reader);
@@ -194,12 +204,19 @@ static int run_batches(struct sj_work *work, size_t start, size_t n,
 int sj_work_read(struct sj_work *work)
 {
     struct sj_gathered *gathered = &work->gathered;
+    bool is_first = work->stock->serial == 0;
+    if (is_first)
+        tune_heaps(2 * READ_BYTES, 4 * READ_BYTES);
     int error = run_batches(work, 0, gathered->n_reads, run_reads, end_of_reads);
     size_t n_before = gathered->n_reads;
     if (error == 0)
         error = sj_gather_strays(gathered, work->stock, work->build->settings);
     if (error == 0)
         error = run_batches(work, n_before, gathered->n_reads, run_reads, end_of_reads);
+    if (is_first)
+        tune_heaps(MAPPED_FROM, MAPPED_FROM);
+    for (unsigned i = 0; i < SJ_WORK_READERS; i++)
+        sj_reader_free(work->readers[i]);
     work->made->summary.n_files_read = gathered->n_reads;
     return error;
 }

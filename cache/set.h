@@ -16,7 +16,7 @@
 int sj_text_set_init(ck_hs_t *set, size_t capacity);
 int sj_identity_set_init(ck_hs_t *set, size_t capacity);
 int sj_text_set_init_seeded(ck_hs_t *set, size_t capacity, unsigned long seed);
-int sj_inode_set_init(ck_hs_t *set, size_t capacity); /* of identities: device and inode count */
+int sj_inode_set_init(ck_hs_t *set, size_t capacity);  /* of identities: device and inode count */
 int sj_digest_set_init(ck_hs_t *set, size_t capacity); /* of 16 octets of XXH3-128 */
 void sj_set_fini(ck_hs_t *set);
 

@@ -24,7 +24,7 @@ struct sj_config {
     const char *group;
     const char *pid_file;
     const char *cache_dir; /* as given; NULL: http/cache_path.h says where */
-    const char *control; /* as given; NULL: http/control_path.h says where */
+    const char *control;   /* as given; NULL: http/control_path.h says where */
     bool dotfiles;
     bool follow_symlinks;
     bool cors;

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <malloc.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,15 +12,6 @@
 #include <unistd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-
-#define MAPPED_FROM 4194304 /* bytes of an allocation */
-#define KEPT_FREE   8388608 /* at the end of a heap */
-
-void sj_process_tune_memory(void)
-{
-    mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
-    mallopt(M_TRIM_THRESHOLD, KEPT_FREE);
-}
 
 int sj_process_signals(void)
 {

@@ -12,10 +12,6 @@
  * -errno. */
 int sj_process_signals(void);
 
-/* Bodies lie on the heap, not each in a mapping of its own, and a heap does not give back at once
- * what it has just grown by: the index gives back what is left of a generation (malloc_trim). */
-void sj_process_tune_memory(void);
-
 /* Raises the limit of open files as far as allowed; that limit. */
 uint64_t sj_process_raise_files(void);
 

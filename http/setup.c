@@ -215,7 +215,6 @@ static int make_base(struct sj_server *server)
 int sj_server_make_index(struct sj_server *server, const char *const *roots, size_t n_roots)
 {
     server->started_ns = sj_clock_ns();
-    sj_process_tune_memory();
     server->signals = sj_process_signals();
     if (sj_thread_enter() != 0 || open_log(server) != 0)
         return -EINVAL;

@@ -176,7 +176,7 @@ static void signals_are_read_from_a_descriptor(void **state)
         assert_int_equal(info.ssi_signo, numbers[i]);
     }
     assert_int_equal(read(descriptor, &info, sizeof(info)), -1); /* does not block */
-    raise(SIGPIPE); /* is ignored */
+    raise(SIGPIPE);                                              /* is ignored */
     raise(SIGXFSZ);
     close(descriptor);
     sigprocmask(SIG_SETMASK, &before, NULL);

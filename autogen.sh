@@ -18,7 +18,7 @@ build=$top/build
 for_run='gcc libc6-dev make autoconf automake pkg-config libevent-dev libck-dev libxxhash-dev
     zlib1g-dev libbrotli-dev libzstd-dev libjansson-dev'
 for_check='libcmocka-dev g++ python3 curl strace relacy-dev spin'
-for_bench='python3 wrk nginx h2o lighttpd gunicorn python3-whitenoise'
+for_bench='python3 wrk nginx h2o lighttpd caddy gunicorn python3-whitenoise python3-brotli xxhash'
 
 say() {
     printf 'autogen.sh: %s\n' "$*" >&2
@@ -119,8 +119,8 @@ install_peers() {
         printf '#!/bin/sh\nexit 101\n' | as_root sh -c "cat >$policy && chmod +x $policy"
     fi
     install $for_bench
-    say "nginx, h2o and lighttpd are services now, not started; to keep them off after a" \
-        "restart of the machine: systemctl disable nginx h2o lighttpd"
+    say "nginx, h2o, lighttpd and caddy are services now, not started; to keep them off after a" \
+        "restart of the machine: systemctl disable nginx h2o lighttpd caddy"
 }
 
 bench() {
@@ -128,7 +128,7 @@ bench() {
     install_peers
     compile
     servers=$(printf '%s,' "$@")
-    make -C "$build" --no-print-directory bench BENCH="${1+--servers ${servers%,}}" ||
+    make -C "$build" --no-print-directory bench BENCH="${1+--only sizes --servers ${servers%,}}" ||
         die "make bench failed"
 }
 

@@ -247,7 +247,7 @@ def expand(coding, data, expanded):
 
 
 class Texts:
-    """Files of words, as they pack well, and slowly at the best level; each knows its last two contents."""
+    """Files of words, as they pack well, and slowly at the best level; each knows its contents, the newest first."""
 
     def __init__(self, count):
         self.tree, self.chance, self.known = Tree(), random.Random(1), {}
@@ -257,7 +257,7 @@ class Texts:
 
     def write(self, name):
         data = (name + " " + " ".join(self.chance.choices(self.words, k=self.chance.randrange(200, 12000)))).encode()
-        self.known[name] = [data] + self.known.get(name, [])[:1]
+        self.known[name] = [data] + self.known.get(name, [])
         os.makedirs(os.path.dirname(self.tree.path(name)), exist_ok=True)
         self.tree.replace(name, data)
 
@@ -268,7 +268,8 @@ class Texts:
 
 
 def check_texts(server, texts, expanded, is_new, faults, counts):
-    """Each file in each coding; `is_new`: the server has read the tree as it is now."""
+    """Each file in each coding; `is_new`: the server has just read the tree; else it
+    may be behind, but what it sends was a content once."""
     tools = {CODINGS[kind] for kind in kinds()}
     with Client(server.address, timeout=30) as client:
         for name, contents in texts.known.items():

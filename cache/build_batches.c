@@ -78,7 +78,7 @@ static void map_ahead(const struct batch *batch)
  * Subtasks of one build share as many as run at once.  The exchanges pair with each other. */
 static struct sj_reader *take_reader(struct sj_work *work)
 {
-    for (unsigned i = 0; i < SJ_WORK_READERS; i++) {
+    for (unsigned i = 0; i < SJ_WORKERS_MAX; i++) {
         struct sj_reader *reader = ck_pr_fas_ptr(&work->readers[i], NULL);
         if (reader != NULL)
             return reader;
@@ -88,7 +88,7 @@ static struct sj_reader *take_reader(struct sj_work *work)
 
 static void give_back(struct sj_work *work, struct sj_reader *reader)
 {
-    for (unsigned i = 0; reader != NULL && i < SJ_WORK_READERS; i++)
+    for (unsigned i = 0; reader != NULL && i < SJ_WORKERS_MAX; i++)
         reader = ck_pr_fas_ptr(&work->readers[i], reader);
     sj_reader_free(reader);
 }
@@ -215,7 +215,7 @@ int sj_work_read(struct sj_work *work)
         error = run_batches(work, n_before, gathered->n_reads, run_reads, end_of_reads);
     if (is_first)
         tune_heaps(MAPPED_FROM, MAPPED_FROM);
-    for (unsigned i = 0; i < SJ_WORK_READERS; i++)
+    for (unsigned i = 0; i < SJ_WORKERS_MAX; i++)
         sj_reader_free(work->readers[i]);
     work->made->summary.n_files_read = gathered->n_reads;
     return error;

@@ -5,8 +5,7 @@
 #include "cache/build.h"
 #include "cache/gather.h"
 #include "cache/make.h"
-
-#define SJ_WORK_READERS 64 /* as many workers there can be */
+#include "core/sched.h"
 
 struct sj_work {
     const struct sj_build *build;
@@ -19,7 +18,7 @@ struct sj_work {
     bool has_trees;  /* those kept are whole */
     bool is_partial; /* most of the trees are kept */
     struct sj_group group;
-    struct sj_reader *readers[SJ_WORK_READERS]; /* not in use, or NULL */
+    struct sj_reader *readers[SJ_WORKERS_MAX]; /* not in use, or NULL */
     struct sj_maker maker;
     int error; /* the first of the subtasks' that ends the build */
     char *text;

@@ -15,8 +15,6 @@
 #define LONG_FAST    8388608
 #define LONGEST_BEST 2097152
 
-#define WORKERS_MAX 64 /* as core/sched.h has it */
-
 /* Work for a while, on up to all workers. */
 struct slice {
     struct sj_variants *variants;
@@ -103,7 +101,7 @@ static void run_units(struct sj_task *task)
  * gives way to it. */
 static void run_slice(struct slice *slice)
 {
-    struct runner runners[WORKERS_MAX];
+    struct runner runners[SJ_WORKERS_MAX];
     struct sj_group group;
     sj_group_init(&group);
     for (unsigned i = 0; i < slice->n_runners; i++) {
@@ -139,7 +137,7 @@ void sj_variants_work(struct sj_variants *variants, const struct sj_variants_ord
                           .orders = orders,
                           .until_ns = sj_clock_ns() + variants->slice_ns,
                           .n_runners = variants->config.n_workers};
-    assert(slice.n_runners <= WORKERS_MAX);
+    assert(slice.n_runners <= SJ_WORKERS_MAX);
     if (variants->plan.n_units > 0 && !variants->plan.is_over) {
         run_slice(&slice);
         advance(&variants->plan);

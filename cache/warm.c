@@ -11,8 +11,7 @@
 #include "cache/ledger.h"
 #include "core/group.h"
 #include "core/pr.h"
-
-#define WORKERS_MAX 64 /* as core/sched.h has it */
+#include "core/sched.h"
 
 enum state { WANTS_BYTES, WANTS_DESCRIPTOR, DONE, IS_WRONG };
 
@@ -213,7 +212,7 @@ static void run_fills(struct sj_task *task)
 
 static void fill_batch(struct sj_warm *warm, struct batch *batch, const uint32_t *is_paused)
 {
-    struct runner runners[WORKERS_MAX];
+    struct runner runners[SJ_WORKERS_MAX];
     struct sj_group group;
     sj_group_init(&group);
     for (unsigned i = 0; i < warm->n_workers; i++) {

@@ -26,9 +26,12 @@
 struct sj_sched;
 struct sj_loop;
 
+#define SJ_LOOPS_MAX   64
+#define SJ_WORKERS_MAX 64
+
 struct sj_sched_config {
-    unsigned n_loops;      /* 1 to 64 */
-    unsigned n_workers;    /* 1 to 64 */
+    unsigned n_loops;      /* 1 to SJ_LOOPS_MAX */
+    unsigned n_workers;    /* 1 to SJ_WORKERS_MAX */
     unsigned quick_length; /* tasks a loop can queue */
     unsigned heavy_length; /* tasks a submitter can queue, and subtasks a worker */
     int worker_nice;       /* added to the process's own nice value, 0 to 19 */

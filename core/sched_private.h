@@ -32,8 +32,6 @@
 #include "core/sched.h"
 #include "core/thread.h"
 
-#define SJ_LOOPS_MAX   64
-#define SJ_WORKERS_MAX 64
 #define SJ_ROUND_LEAVE UINT_MAX
 
 struct sj_loop {

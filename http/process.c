@@ -13,6 +13,8 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 
+#include "core/sched.h"
+
 int sj_process_signals(void)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1};
@@ -88,7 +90,7 @@ unsigned sj_process_threads(uint64_t number)
 
     if (number > 0)
         return (unsigned)number;
-    return cores < 1 ? 1 : cores > 64 ? 64 : (unsigned)cores;
+    return cores < 1 ? 1 : cores > SJ_WORKERS_MAX ? SJ_WORKERS_MAX : (unsigned)cores;
 }
 
 /* As root, maybe in a folder that others can write to: never through a link of theirs. */

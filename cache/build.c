@@ -187,10 +187,11 @@ static int make(struct sj_work *work)
     return error == 0 ? finish(work) : error;
 }
 
-static int run(struct sj_work *work, enum sj_build_extent extent)
+/* Partial from the start: nothing is scanned. */
+static int run(struct sj_work *work)
 {
     int error = sj_work_goes_on(work) ? 0 : work->error;
-    if (error == 0 && extent == SJ_BUILD_KEPT) {
+    if (error == 0 && work->is_partial) {
         take_roots(work);
         return make(work);
     }
@@ -243,7 +244,7 @@ int sj_build_run(const struct sj_build *build, struct sj_generation **made, char
     int code = -ENOMEM;
     if (work.made != NULL) {
         work.made->serial = build->stock->serial + 1;
-        code = run(&work, is_kept ? SJ_BUILD_KEPT : build->extent);
+        code = run(&work);
     }
     if (watch != NULL)
         sj_watch_end(watch, code == 0 ? SJ_WATCH_COMPLETE : SJ_WATCH_PARTIAL);

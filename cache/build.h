@@ -28,7 +28,7 @@ struct sj_variants;
 enum sj_build_extent {
     SJ_BUILD_ALL,     /* every directory is read */
     SJ_BUILD_CHANGES, /* those in which something has changed, if a watch can say which; else all */
-    SJ_BUILD_KEPT     /* none, if the build before has succeeded: only for variants */
+    SJ_BUILD_KEPT     /* none, if the build before has succeeded: only for variants; else all */
 };
 
 struct sj_build {

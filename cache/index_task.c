@@ -58,7 +58,7 @@ void sj_index_run_build(struct sj_task *task)
 {
     struct sj_index *index = (struct sj_index *)task;
     if (index->order.extent == SJ_BUILD_KEPT && !index->stock->is_complete)
-        index->order = (struct order){SJ_BUILD_ALL, SJ_DEPLOY_NOTICED, ORDER_CHECKED};
+        index->order.kind = SJ_DEPLOY_NOTICED; /* everything is looked at then */
     struct sj_build build = {.settings = index->settings,
                              .before = index->before,
                              .stock = index->stock,

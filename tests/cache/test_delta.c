@@ -97,6 +97,16 @@ static void all_is_looked_at_on_request_and_after_a_failure(void **state)
     builder_free(builder);
 }
 
+static void without_kept_trees_a_build_for_variants_looks_at_all(void **state)
+{
+    struct site *site = *state;
+    tree_write(site->tree, "a", "x");
+    struct builder *builder = builder_new(site);
+    assert_int_equal(builder_go_on(builder, SJ_BUILD_KEPT), 0);
+    assert_int_equal(builder->current->summary.n_urls, 1);
+    builder_free(builder);
+}
+
 static void without_watches_all_is_looked_at(void **state)
 {
     struct site *site = *state;
@@ -124,6 +134,7 @@ int main(void)
         TEST(only_the_changed_directory_is_looked_at),
         TEST(without_a_change_nothing_is_looked_at),
         TEST(all_is_looked_at_on_request_and_after_a_failure),
+        TEST(without_kept_trees_a_build_for_variants_looks_at_all),
         TEST(without_watches_all_is_looked_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

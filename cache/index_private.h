@@ -78,7 +78,8 @@ void sj_index_on_wake(evutil_socket_t descriptor, short what, void *argument);
 void sj_index_on_timer(evutil_socket_t descriptor, short what, void *argument);
 void sj_index_on_change(void *argument);
 
-/* The tasks; and for them: sets is_finished or is_suggested, and wakes the controlling thread. */
+/* The tasks; and for any thread: sets one of the flags that are exchanged, and wakes the
+ * controlling thread. */
 void sj_index_run_build(struct sj_task *task);
 void sj_index_run_plan(struct sj_task *task);
 void sj_index_raise(struct sj_index *index, uint32_t *flag);

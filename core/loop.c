@@ -10,7 +10,8 @@
 #include "core/lines.h"
 #include "core/sched_private.h"
 
-#define BATCH 64 /* quick tasks between two polls */
+#define BATCH      64 /* quick tasks between two polls */
+#define WAKE_TRIES 8  /* the kernel has no reason to refuse */
 
 /*
  * The arrival note.  libevent says nothing between the end of epoll_wait and the first callback, so
@@ -43,7 +44,10 @@ static void on_wake(evutil_socket_t fd, short what, void *context)
 
 void sj_loop_wake(struct sj_loop *loop)
 {
-    (void)eventfd_write(loop->wake_fd, 1); /* fails only when 2^64 - 2 wake-ups wait already */
+    /* A refused wake-up would be a lost one, as the loop has been claimed. */
+    for (unsigned i = 0; i < WAKE_TRIES; i++)
+        if (eventfd_write(loop->wake_fd, 1) == 0)
+            return;
 }
 
 /* A thief that is awake costs nothing, one that sleeps 7-10 us here and 20-28 us until it starts:

@@ -41,9 +41,11 @@ def machine():
             if line.startswith("model name"):
                 model = line.partition(":")[2].strip()
                 break
+    with open("/proc/sys/net/ipv4/tcp_congestion_control", encoding="ascii") as control:
+        congestion = control.read().strip()
     load = " ".join(f"{value:.2f}" for value in os.getloadavg())
     nice = f"; all of it at nice {os.nice(0)}" if os.nice(0) else ""
-    return f"{CORES} cores, {model}; Linux {platform.release()}; load average {load}{nice}"
+    return f"{CORES} cores, {model}; Linux {platform.release()}, {congestion}; load average {load}{nice}"
 
 
 def by_round(samples, server, workload):

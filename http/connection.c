@@ -146,12 +146,14 @@ static void answer(struct sj_connection *connection, struct sj_shard *runner)
         end_exchange(connection, runner);
 }
 
-/* Have octets come that were not read, or has their end? */
+/* Have octets come that were not read, or has their end?  Empty lines before a request are no such
+ * octets: an open connection has an exchange only for them. */
 static bool has_unread(const struct sj_connection *connection)
 {
+    bool is_empty = connection->deadline.queue == SJ_PHASE_OPEN && connection->exchange != NULL;
     char octet;
 
-    return sj_input_is_pending(connection) ||
+    return (sj_input_is_pending(connection) && !is_empty) ||
            recv(connection->socket, &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 

@@ -89,6 +89,13 @@ def empty_lines_between_requests_are_ignored():
 
 
 @test
+def a_client_that_is_silent_at_first_is_served():
+    with Client(address()) as client:
+        time.sleep(2.5)  # the kernel has handed the connection over without an octet
+        equal(client.get("/hello.txt").body, content.TEXT)
+
+
+@test
 def a_half_closed_client_gets_its_answers():
     with Client(address()) as client:
         client.send(GET * 5)
@@ -209,7 +216,7 @@ def who_sends_on_without_reading_stops_nobody_else():
 
 @test
 def forty_thousand_pipelined_requests_are_all_answered():
-    with Client(address(), timeout=20) as client:
+    with Client(address(), timeout=20, receive_buffer=65536) as client:  # what waits for long has an old Date
         sender = threading.Thread(target=client.send, args=(GET * 40000,))
         sender.start()
         for _ in range(40000):

@@ -88,6 +88,7 @@ static struct client *join(void)
     client_init(client, socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     assert_int_equal(connect(client->socket, (struct sockaddr *)&address, length), 0);
     fcntl(client->socket, F_SETFL, O_NONBLOCK);
+    tell(client, "\r\n"); /* a silent one would stay with the kernel for a second */
     return client;
 }
 

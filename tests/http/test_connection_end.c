@@ -201,6 +201,25 @@ static void draining_ends_idle_connections(void **state)
     assert_int_equal(plug_open_connections(&plug), 0);
 }
 
+static void draining_ends_connections_with_empty_lines_alone(void **state)
+{
+    (void)state;
+    say("\r\n");
+    plug_drain(&plug);
+    assert_int_equal(plug_open_connections(&plug), 0);
+}
+
+static void a_request_behind_empty_lines_is_answered_before(void **state)
+{
+    (void)state;
+    say("\r\n");
+    tell(&client, GET);
+    plug_drain(&plug);
+    plug_settle(&plug);
+    assert_true(hear(&client));
+    assert_int_equal(count(&client, "HTTP/1.1 200"), 1);
+}
+
 static void a_request_that_has_come_already_is_answered_before(void **state)
 {
     (void)state;
@@ -373,6 +392,8 @@ int main(void)
         TEST(who_takes_enough_is_waited_for),
         TEST(what_is_left_of_the_response_before_does_not_count),
         TEST(draining_ends_idle_connections),
+        TEST(draining_ends_connections_with_empty_lines_alone),
+        TEST(a_request_behind_empty_lines_is_answered_before),
         TEST(a_request_that_has_come_already_is_answered_before),
         TEST(a_response_that_is_made_while_draining_says_so),
         TEST(a_response_that_is_being_sent_ends_before_its_connection_does),

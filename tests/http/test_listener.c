@@ -383,6 +383,51 @@ static void sockets_for_another_process_are_not(void **state)
     }
 }
 
+static void expect_congestion_control(const char *expected)
+{
+    char name[16] = "";
+    socklen_t length = sizeof(name);
+
+    assert_int_equal(
+        getsockopt(listeners.items[0].socket, IPPROTO_TCP, TCP_CONGESTION, name, &length), 0);
+    assert_string_equal(name, expected);
+}
+
+static void on_the_loopback_nothing_is_paced(void **state)
+{
+    (void)state;
+    assert_int_equal(open_at("127.0.0.2:0"), 0);
+    expect_congestion_control("reno");
+    sj_listeners_close(&listeners);
+    assert_int_equal(open_at("[::1]:0"), 0);
+    expect_congestion_control("reno");
+}
+
+static void elsewhere_the_machine_decides(void **state)
+{
+    char name[16] = "";
+    socklen_t length = sizeof(name);
+    int other = socket(AF_INET, SOCK_STREAM, 0);
+
+    (void)state;
+    assert_int_equal(getsockopt(other, IPPROTO_TCP, TCP_CONGESTION, name, &length), 0);
+    close(other);
+    assert_int_equal(open_at("0.0.0.0:0"), 0);
+    expect_congestion_control(name);
+}
+
+static void a_connection_is_handed_over_with_its_first_octets(void **state)
+{
+    int seconds = 0;
+    socklen_t length = sizeof(seconds);
+
+    (void)state;
+    assert_int_equal(open_at("127.0.0.1:0"), 0);
+    assert_int_equal(
+        getsockopt(listeners.items[0].socket, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, &length), 0);
+    assert_int_equal(seconds, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -407,6 +452,9 @@ int main(void)
         TEST(without_memory_nothing_is_left_open),
         TEST(sockets_from_systemd_are_adopted),
         TEST(sockets_for_another_process_are_not),
+        TEST(on_the_loopback_nothing_is_paced),
+        TEST(elsewhere_the_machine_decides),
+        TEST(a_connection_is_handed_over_with_its_first_octets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

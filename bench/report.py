@@ -3,6 +3,9 @@
 import csv
 import os
 import platform
+import subprocess
+import sys
+import time
 from statistics import median
 
 from servers import CORES
@@ -46,6 +49,23 @@ def machine():
     load = " ".join(f"{value:.2f}" for value in os.getloadavg())
     nice = f"; all of it at nice {os.nice(0)}" if os.nice(0) else ""
     return f"{CORES} cores, {model}; Linux {platform.release()}, {congestion}; load average {load}{nice}"
+
+
+def packages(names):
+    """Debian's versions of these packages."""
+    if not names:
+        return ""
+    said = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}, "] + names.split(), capture_output=True,
+                          text=True, check=False)
+    return said.stdout.strip(", ")
+
+
+def progress(done, total, began, text):
+    left = (time.monotonic() - began) / done * (total - done) if done else None
+    left_text = f"{left // 60:.0f}:{left % 60:02.0f} left" if left is not None else ""
+    end = "\r" if sys.stderr.isatty() else "\n"
+    if sys.stderr.isatty() or done % 20 == 0:
+        print(f"{done}/{total}  {left_text:>12}  {text:<60}", end=end, file=sys.stderr, flush=True)
 
 
 def by_round(samples, server, workload):

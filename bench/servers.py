@@ -20,7 +20,7 @@ class Row:
     name: str
     program: str  # or $SCRUBJAY, $NULL: paths given by the user
     packages: str  # of Debian; empty: made here
-    command: str  # $port $root $work $cores $workers $peers $config; $bytes $mode: one process a workload
+    command: str  # $port $root $work $cores $workers $bench $peers $config; $bytes $mode: one process a workload
     version: str = ""  # arguments that print it
     config: str = ""  # a template in peers/, filled in like the command
 
@@ -52,6 +52,7 @@ class Server:
     ports: dict = field(default_factory=dict)  # (bytes, mode) or None: port
     commands: list = field(default_factory=list)
     version: str = ""
+    environment: dict = field(default_factory=dict)  # what it has beside ours
 
     def port(self, workload):
         return self.ports.get((workload.bytes, workload.mode), self.ports.get(None))
@@ -108,7 +109,7 @@ def spawn(server, root, work, **more):
     """Starts one process and waits for nothing: (process, port, path of what it says)."""
     port = free_port()
     words = dict(port=port, root=root, work=work, cores=CORES, workers=2 * CORES + 1,
-                 peers=os.path.join(HERE, "peers"), **more)
+                 bench=HERE, peers=os.path.join(HERE, "peers"), **more)
     if server.row.config:
         with open(os.path.join(HERE, "peers", server.row.config), encoding="ascii") as template:
             text = string.Template(template.read()).substitute(words)
@@ -119,7 +120,8 @@ def spawn(server, root, work, **more):
     log_path = os.path.join(work, server.row.name + ".out")
     with open(log_path, "ab") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=work,
-                                   env=dict(os.environ, BENCH_ROOT=root, PYTHONDONTWRITEBYTECODE="1"),
+                                   env=dict(os.environ, BENCH_ROOT=root, PYTHONDONTWRITEBYTECODE="1",
+                                            **server.environment),
                                    start_new_session=True)
     server.processes.append(process)
     server.commands.append(shlex.join(command))

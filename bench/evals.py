@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: MIT
+"""The log evaluator, POST /eval: Flask, FastAPI and Falcon under Gunicorn, and scrubjay, by workers and clients."""
+import csv
+import http.client
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from statistics import median
+
+import load
+import report
+import servers
+from servers import CORES, Row, Unusable
+
+REQUESTS, QUICK_REQUESTS = 1000, 200
+CLIENTS, QUICK_CLIENTS = (1, 2, 4, 5, 10, 20), (1, 4, 20)
+WORKERS, QUICK_WORKERS = tuple(range(1, 21)), (1, CORES, 2 * CORES + 1)
+LINES = 110  # of a request: some 10 ms of evaluation in Python, as in the document
+SUBJECT = "scrubjay"
+GUNICORN = "-b 127.0.0.1:$port -w $count --pythonpath $peers"
+
+ROWS = (
+    Row(SUBJECT, "$SCRUBJAY", "", "serve --control none --cache-dir none --no-compress --listen 127.0.0.1:$port"
+        " --workers $count --module $module --route /eval=eval:eval $root"),
+    Row("flask", "gunicorn", "gunicorn python3-flask", GUNICORN + " eval_flask"),
+    Row("falcon", "gunicorn", "gunicorn python3-falcon", GUNICORN + " eval_falcon"),
+    Row("fastapi", "gunicorn", "gunicorn python3-fastapi uvicorn",
+        GUNICORN + " -k uvicorn.workers.UvicornWorker eval_fastapi"),
+)
+PACKAGES = "/usr/lib/python3/dist-packages/"
+TOOLS = {"ab": "apache2-utils", "gunicorn": "gunicorn", PACKAGES + "flask/__init__.py": "python3-flask",
+         PACKAGES + "falcon/__init__.py": "python3-falcon", PACKAGES + "fastapi/__init__.py": "python3-fastapi",
+         PACKAGES + "uvicorn/__init__.py": "uvicorn"}
+
+# Milliseconds a request of FastAPI in the document, by workers, then clients.
+DOCUMENT_CLIENTS = (2, 4, 5, 10, 20)
+DOCUMENT = {
+    14: (15.148, 8.589, 8.302, 7.056, 7.818),
+    15: (16.082, 8.88, 8.16, 6.917, 7.104),
+    16: (15.198, 8.792, 7.97, 7.059, 7.117),
+    17: (15.141, 8.784, 8.101, 6.833, 6.978),
+    18: (15.374, 9.224, 8.311, 7.259, 7.253),
+    19: (15.376, 8.851, 7.99, 7.186, 7.279),
+    20: (15.621, 9.935, 8.323, 7.83, 8.547),
+}
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A request that is answered with 400, and where its JSON ends or goes wrong: a range, for parsers differ."""
+    body: bytes
+    first: int
+    last: int
+
+
+MALFORMED = (
+    Wrong(b"", 0, 0),
+    Wrong(b'{"payload": ', 11, 12),
+    Wrong(b'{"payload": nonsense}', 12, 20),
+    Wrong(b'{"payload": "a", }', 15, 18),
+    Wrong(b'{"payload": "a"} more', 16, 21),
+)
+OTHER_FORM = (b"[]", b"{}", b'{"payload": 1}', b'{"payload": ["a", 1]}')
+
+AGENTS = ("Mozilla/5.0 (X11; Linux x86_64; rv:102.0) Gecko/20100101 Firefox/102.0", "curl/7.88.1",
+          "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/108.0.0.0 Safari/537.36",
+          "python-requests/2.28.1", "Mozilla/5.0 (compatible; crawler/2.1; +http://crawler.example/about)", "-")
+TARGETS = ("/", "/static/app.3f2b9c.js", "/images/logo.svg?v=7", "/articles/2022/11/a-day-at-the-lake.html",
+           "/api/v2/orders/8c1f03aa-51de-4c07-9a55-0de3b1c2f4a7", "/search?q=blue+jay&page=3", "/wp-login.php",
+           "/download?file=../../../../etc/passwd", "/item?id=1%27%20or%201=1", "/.git/config",
+           "/login?next=https://example.org/&user=ann", "/report?from=2022-01-01&to=2022-12-31&format=csv")
+
+
+def log_line(source):
+    address = ".".join(str(source.randrange(1, 255)) for _ in range(4))
+    hour, minute, second = (source.randrange(limit) for limit in (24, 60, 60))
+    stamp = f"{source.randrange(1, 29):02}/Nov/2022:{hour:02}:{minute:02}:{second:02} +0000"
+    status = source.choice((200, 200, 200, 200, 206, 301, 304, 403, 404, 500))
+    size = 0 if status == 304 else source.randrange(200, 60_000)
+    method = source.choice(("GET", "GET", "GET", "POST", "HEAD"))
+    return (f'{address} - - [{stamp}] "{method} {source.choice(TARGETS)} HTTP/1.1" '
+            f'{status} {size} "https://www.example.org/" "{source.choice(AGENTS)}"')
+
+
+def make_payload():
+    source = random.Random(2)
+    return [log_line(source) for _ in range(LINES)]
+
+
+def expected_of(payload, rules):
+    """What the evaluator says of it, by the peers' own code, in a process of its own."""
+    program = "import sys, evaluator; print(evaluator.answer(sys.stdin.buffer.read())[1])"
+    said = subprocess.run([sys.executable, "-c", program],
+                          input=json.dumps({"payload": payload}), capture_output=True, text=True, check=True,
+                          env=dict(os.environ, BENCH_RULES=rules, PYTHONPATH=os.path.join(servers.HERE, "peers"),
+                                   PYTHONDONTWRITEBYTECODE="1"))
+    return json.loads(said.stdout)
+
+
+def post(port, body):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("POST", "/eval", body, {"Content-Type": "application/json", "Connection": "close"})
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    except (http.client.HTTPException, OSError, ValueError) as error:
+        raise Unusable(f"{body[:40]!r}: {error!r}") from error
+    finally:
+        connection.close()
+
+
+def check(port, payload, expected):
+    """Right answers to a list, to one line, and to what is not right."""
+    one = [match for match in expected["matches"] if match["point"] == 0]
+    status, said = post(port, json.dumps({"payload": payload}).encode())
+    if status != 200 or said != expected:
+        raise Unusable(f"status {status}, {str(said)[:100]}, not {str(expected)[:100]}")
+    status, said = post(port, json.dumps({"payload": payload[0]}).encode())
+    if status != 200 or said["matches"] != one or said["points"] != 1:
+        raise Unusable(f"one line: status {status}, {str(said)[:100]}")
+    for wrong in MALFORMED:
+        status, said = post(port, wrong.body)
+        if status != 400 or not wrong.first <= said.get("position", -1) <= wrong.last:
+            raise Unusable(f"{wrong.body!r}: status {status}, {said}; position {wrong.first} to {wrong.last} is right")
+    for body in OTHER_FORM:
+        if post(port, body)[0] != 400:
+            raise Unusable(f"{body!r}: status is not 400")
+
+
+class Bench:
+    def __init__(self, options, work, notes):
+        self.options, self.work, self.notes = options, work, notes
+        self.requests = QUICK_REQUESTS if options.quick else REQUESTS
+        self.clients = QUICK_CLIENTS if options.quick else CLIENTS
+        self.workers = QUICK_WORKERS if options.quick else WORKERS
+        self.root = os.path.join(work, "root")
+        os.chmod(work, 0o755)
+        os.mkdir(self.root)
+        self.rules = os.path.join(servers.HERE, "peers", "rules.tsv")
+        self.payload = make_payload()
+        self.body = os.path.join(work, "request.json")
+        with open(self.body, "w", encoding="ascii") as file:
+            json.dump({"payload": self.payload}, file)
+        self.expected = expected_of(self.payload, self.rules)
+        self.usable, self.samples = {}, {}
+
+    def leave_out(self, name, error):
+        self.notes.append(f"{name} did not take part: {error}")
+        print(self.notes[-1], flush=True)
+
+    def find(self, row):
+        path = servers.locate(row, {SUBJECT: self.options.scrubjay})
+        if path is None:
+            raise Unusable("not found" + (f" (apt-get install {row.packages})" if row.packages else f": set {row.program}"))
+        if row.name == SUBJECT:
+            said = subprocess.run([path, "serve", "--help"], capture_output=True, text=True, check=False)
+            if "--module" not in said.stdout:
+                raise Unusable("this scrubjay has no --module")
+        return path
+
+    def start(self, row, path, count):
+        server = servers.Server(row, path, environment={"BENCH_RULES": self.rules})
+        module = os.path.join(os.path.abspath(self.options.modules), "eval.so")
+        try:
+            server.ports[None] = servers.launch(server, self.root, self.work, count=count, module=module)
+            check(server.ports[None], self.payload, self.expected)
+        except BaseException:
+            servers.stop(server)
+            raise
+        return server
+
+    def run(self):
+        if not shutil.which("ab"):
+            raise Unusable("ab not found (apt-get install apache2-utils)")
+        for row in ROWS:
+            try:
+                self.usable[row] = self.find(row)
+            except Unusable as error:
+                self.leave_out(row.name, error)
+        plan = [(count, row) for count in self.workers for row in list(self.usable)]
+        began = time.monotonic()
+        for done, (count, row) in enumerate(plan):
+            report.progress(done, len(plan), began, f"{row.name}: {count} workers")
+            if row in self.usable:
+                self.run_one(row, count)
+        report.progress(len(plan), len(plan), began, "done")
+
+    def run_one(self, row, count):
+        try:
+            server = self.start(row, self.usable[row], count)
+        except Unusable as error:
+            del self.usable[row]
+            self.leave_out(row.name, error)
+            return
+        try:
+            load.settle(server)
+            for clients in self.clients:
+                self.samples[row.name, count, clients] = load.ab(server, "/eval", self.body, clients, self.requests,
+                                                                 self.work)
+        except ValueError as error:
+            self.notes.append(f"{row.name}, {count} workers: {error}")
+        finally:
+            servers.stop(server)
+
+
+def cell(sample):
+    if sample is None:
+        return ""
+    return f"{1000 / sample.rate:.3f}" + (f" ({sample.failed} failed)" if sample.failed else "")
+
+
+def table(bench, name):
+    names = [key for key in bench.samples if key[0] == name]
+    if not names:
+        return []
+    lines = [f"### {name}", "",
+             "| workers | " + " | ".join(map(str, bench.clients)) + " | peak memory MB | CPU ms/request |",
+             "|--:|" + "--:|" * (len(bench.clients) + 2)]
+    for count in bench.workers:
+        samples = [bench.samples.get((name, count, clients)) for clients in bench.clients]
+        done = [sample for sample in samples if sample]
+        if done:
+            cells = [str(count), *map(cell, samples), f"{max(s.memory_kb for s in done) / 1024:.1f}",
+                     f"{median(s.cpu_ms for s in done):.2f}"]
+            lines.append("| " + " | ".join(cells) + " |")
+    return lines + [""]
+
+
+def document():
+    lines = ["### The document's FastAPI", "", "| workers | " + " | ".join(map(str, DOCUMENT_CLIENTS)) + " |",
+             "|--:|" + "--:|" * len(DOCUMENT_CLIENTS)]
+    for count, row in DOCUMENT.items():
+        lines.append(f"| {count} | " + " | ".join(f"{ms:.3f}" for ms in row) + " |")
+    return lines + [""]
+
+
+def markdown(bench, how):
+    lines = ["# The log evaluator", "", f"{report.machine()}.",
+             f"{bench.requests} requests of {LINES} lines by ab, a connection a request; {how}", "",
+             "Milliseconds a request (the time of the run, divided by the requests), by workers and by clients.", ""]
+    for row in ROWS:
+        lines += table(bench, row.name)
+    lines += document() + ["## Versions and commands", ""]
+    for row in bench.usable:
+        lines += [f"- {row.name}: {report.packages(row.packages) or 'made here'}", f"  `{row.program} {row.command}`"]
+    return "\n".join(lines + [f"- {note}" for note in bench.notes]) + "\n"
+
+
+def write_csv(bench, path):
+    with open(path, "w", newline="", encoding="ascii") as file:
+        rows = csv.writer(file)
+        rows.writerow(("server", "workers", "clients", "ms_per_request", "response_s", "peak_memory_kb",
+                       "cpu_ms_per_request", "failed"))
+        for key, s in bench.samples.items():
+            rows.writerow((*key, round(1000 / s.rate, 3), round(s.response_s, 6), s.memory_kb, round(s.cpu_ms, 3),
+                           s.failed))
+
+
+def run(options, work, notes):
+    """The bench, as far as it came."""
+    bench = Bench(options, work, notes)
+    try:
+        bench.run()
+    except Unusable as error:
+        notes.append(str(error))
+        print(error, file=sys.stderr)
+    except KeyboardInterrupt:
+        notes.append("interrupted: not all runs were made")
+    return bench

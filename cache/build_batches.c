@@ -41,6 +41,7 @@ static void read_want(struct sj_work *work, struct sj_want *want, struct sj_read
     char path[PATH_MAX];
     struct sj_content_request request = {.root = want->directory->scan->root,
                                          .path = path,
+                                         .arena = work->build->settings->arena,
                                          .hold_limit = want->is_held ? want->identity.size : 0,
                                          .keeps_open = want->keeps_open,
                                          .coding = want->coding,

@@ -2,7 +2,6 @@
 #include "cache/content.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -102,7 +101,7 @@ static int read_state(const struct sj_content_request *request, int descriptor,
                       struct sj_reader *reader, struct sj_file *file)
 {
     bool is_held = file->identity.size <= request->hold_limit;
-    int error = is_held ? read_held(descriptor, (char *)(file + 1), file)
+    int error = is_held ? read_held(descriptor, sj_file_space(file), file)
                         : read_streamed(descriptor, reader, file);
     if (error == 0)
         error = expand(request, descriptor, reader, file);
@@ -121,13 +120,13 @@ static int read_once(const struct sj_content_request *request, struct sj_reader 
     if (descriptor < 0)
         return descriptor;
     size_t room = identity.size <= request->hold_limit ? identity.size : 0;
-    struct sj_file *made = malloc(sizeof(*made) + room);
+    struct sj_file *made = sj_file_new(request->arena, room);
     if (made == NULL) {
         close(descriptor);
         return -ENOMEM;
     }
-    *made = (struct sj_file){
-        .identity = identity, .references = 1, .length = identity.size, .descriptor = -1};
+    made->identity = identity;
+    made->length = identity.size;
     made->is_racy = identity.changed_ns > started_ns - SJ_RACY_NS;
     int error = read_state(request, descriptor, reader, made);
     made->is_held = made->bytes != NULL;
@@ -139,7 +138,7 @@ static int read_once(const struct sj_content_request *request, struct sj_reader 
     if (error == 0)
         *file = made;
     else
-        free(made);
+        sj_file_release(made);
     return error;
 }
 

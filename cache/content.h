@@ -19,6 +19,7 @@
 struct sj_content_request {
     const struct sj_root *root;
     const char *path;
+    struct sj_arena *arena;   /* for large bodies that are held, or NULL */
     uint64_t hold_limit;      /* bytes are kept unless there are more */
     bool keeps_open;          /* then the descriptor is */
     enum sj_coding coding;    /* unless identity: expanded as well */

@@ -126,6 +126,23 @@ int sj_root_open(const struct sj_root *root, const char *path, struct sj_identit
     return descriptor;
 }
 
+struct sj_file *sj_file_new(struct sj_arena *arena, size_t length)
+{
+    struct sj_room *room = sj_room_new(arena, length);
+    struct sj_file *made = malloc(sizeof(*made) + (room == NULL ? length : 0));
+    if (made == NULL) {
+        sj_room_free(room);
+        return NULL;
+    }
+    *made = (struct sj_file){.references = 1, .descriptor = -1, .room = room};
+    return made;
+}
+
+char *sj_file_space(struct sj_file *file)
+{
+    return file->room != NULL ? file->room->bytes : (char *)(file + 1);
+}
+
 void sj_file_acquire(struct sj_file *file)
 {
     sj_counted_acquire(&file->references);
@@ -135,7 +152,9 @@ void sj_file_release(struct sj_file *file)
 {
     if (file == NULL || !sj_counted_release(&file->references))
         return;
-    if (file->bytes != (const char *)(file + 1)) /* not in one block with it: sj_file_fill */
+    if (file->room != NULL)
+        sj_room_free(file->room);
+    else if (file->bytes != (const char *)(file + 1)) /* not in one block with it: sj_file_fill */
         free((void *)(uintptr_t)file->bytes);
     if (file->descriptor >= 0)
         close(file->descriptor);
@@ -150,8 +169,9 @@ const char *sj_file_bytes(const struct sj_file *file)
 }
 
 /* The fence and the store pair with the load and the fence in sj_file_bytes. */
-void sj_file_fill(struct sj_file *file, char *bytes)
+void sj_file_fill(struct sj_file *file, char *bytes, struct sj_room *room)
 {
+    file->room = room;
     ck_pr_fence_store();
     ck_pr_store_ptr(&file->bytes, bytes);
 }

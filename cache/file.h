@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include "cache/arena.h"
 #include "core/text.h"
 
 /* One state of one file. */
@@ -99,14 +100,23 @@ struct sj_file {
     bool is_held;    /* its bytes are there, or are to come: set before it is shared */
     bool is_open;    /* the same for its descriptor */
     uint32_t n_uses; /* the builder's own: see cache/stock.h */
+    struct sj_room *room; /* of an arena, in which the bytes lie, or NULL.  Once the file is shared:
+                           * only looked at when sj_file_bytes has given some */
     struct sj_expansion expansion;
 };
+
+/* With one reference, no descriptor, and space for so many bytes: in the arena (or NULL) if it has
+ * room for them, else in one block with the file.  NULL: no memory. */
+struct sj_file *sj_file_new(struct sj_arena *arena, size_t length);
+
+/* That space, before the file is shared. */
+char *sj_file_space(struct sj_file *file);
 
 /* Any thread.  NULL: not held.  The load pairs with the store in sj_file_fill. */
 const char *sj_file_bytes(const struct sj_file *file);
 
-/* One thread at a time: hands over bytes from malloc. */
-void sj_file_fill(struct sj_file *file, char *bytes);
+/* One thread at a time: hands over bytes, those of a room or (NULL) from malloc. */
+void sj_file_fill(struct sj_file *file, char *bytes, struct sj_room *room);
 
 /* The same for the descriptor, which is the file's from then on. */
 int sj_file_descriptor(const struct sj_file *file);

@@ -79,6 +79,15 @@ static int make_first(const struct sj_settings *settings, const struct sj_stock 
     return code;
 }
 
+/* Without one large bodies lie in the heap, as small ones do. */
+static void start_arena(struct sj_index *index)
+{
+    int code = sj_arena_new(&index->settings->arena);
+    if (code != 0)
+        sj_log(index->log, SJ_LOG_WARNING, "no memory file for large bodies, they are copied: %s",
+               strerrordesc_np(-code));
+}
+
 static int fill(struct sj_index *index, const struct sj_index_config *config,
                 struct event_base *base, char *error, size_t error_size)
 {
@@ -91,6 +100,7 @@ static int fill(struct sj_index *index, const struct sj_index_config *config,
     int code = sj_settings_new(config, &index->settings, error, error_size);
     if (code != 0)
         return code;
+    start_arena(index);
     if (config->n_refusals > 0)
         code = sj_conditions_new(config->refusals, config->n_refusals, &index->conditions, error,
                                  error_size);

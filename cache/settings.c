@@ -188,6 +188,7 @@ void sj_settings_free(struct sj_settings *settings)
     free(settings->index_file);
     free(settings->fallback);
     free(settings->headers);
+    sj_arena_release(settings->arena);
     free(settings);
 }
 

@@ -28,6 +28,7 @@ struct sj_settings {
     uint64_t linked_files_limit;
     uint64_t open_files_limit;
     bool serves_dotfiles;
+    struct sj_arena *arena; /* of large bodies, or NULL: the index's to give; one reference */
 };
 
 /* 0 and `*settings`; -EINVAL, and one line in `error` that names the option; -ENOMEM. */

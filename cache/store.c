@@ -65,15 +65,14 @@ void sj_record_seal(struct sj_record_footer *footer, uint64_t length, const uint
     footer->checksum = checksum(footer);
 }
 
-struct sj_file *sj_record_file(const struct sj_store_key *key, size_t room)
+struct sj_file *sj_record_file(const struct sj_store_key *key, struct sj_arena *arena,
+                               size_t length)
 {
-    struct sj_file *file = malloc(sizeof(*file) + room);
+    struct sj_file *file = sj_file_new(arena, length);
     if (file == NULL)
         return NULL;
-    *file = (struct sj_file){
-        .references = 1,
-        .descriptor = -1,
-        .expansion = {.size = key->length, .coding = (uint8_t)key->coding, .outcome = SJ_EXPANDED}};
+    file->expansion = (struct sj_expansion){
+        .size = key->length, .coding = (uint8_t)key->coding, .outcome = SJ_EXPANDED};
     memcpy(file->expansion.digest, key->digest, sizeof(key->digest));
     return file;
 }
@@ -104,6 +103,7 @@ int sj_store_open(const struct sj_store_settings *settings, struct sj_store **st
     if (made == NULL)
         return -ENOMEM;
     *made = (struct sj_store){.log = settings->log,
+                              .arena = settings->arena,
                               .byte_limit = settings->byte_limit,
                               .memory_limit = settings->memory_limit};
     if (settings->path != NULL) {

@@ -31,11 +31,12 @@ struct sj_store;
 struct sj_store_writer;
 
 struct sj_store_settings {
-    const char *path;      /* copied; made when it is missing, 0700; NULL: no directory, nothing is
-                            * ever found */
-    uint64_t byte_limit;   /* of the directory, for sj_store_trim */
-    uint64_t memory_limit; /* bytes of one record that has to live in memory */
-    struct sj_log *log;    /* outlives the store */
+    const char *path;       /* copied; made when it is missing, 0700; NULL: no directory, nothing is
+                             * ever found */
+    uint64_t byte_limit;    /* of the directory, for sj_store_trim */
+    uint64_t memory_limit;  /* bytes of one record that has to live in memory */
+    struct sj_arena *arena; /* for large records that are held, or NULL; outlives the store */
+    struct sj_log *log;     /* outlives the store */
 };
 
 /* What a variant is made of.  The codec's settings (sj_encode_settings) follow from it. */

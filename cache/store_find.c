@@ -17,6 +17,7 @@
 struct search {
     const struct sj_store_key *key;
     uint64_t hold_limit;
+    struct sj_arena *arena;
     struct sj_reader *reader;
     int descriptor;
     struct stat status;
@@ -78,16 +79,16 @@ static int load(struct search *search, struct sj_file **file)
 {
     uint64_t length = le64toh(search->footer.payload_length);
     bool is_held = length <= search->hold_limit;
-    struct sj_file *made = sj_record_file(search->key, is_held ? length : 0);
+    struct sj_file *made = sj_record_file(search->key, search->arena, is_held ? length : 0);
     if (made == NULL)
         return -ENOMEM;
-    char *room = is_held ? (char *)(made + 1) : NULL;
+    char *room = is_held ? sj_file_space(made) : NULL;
     made->length = length;
     memcpy(made->digest, search->footer.payload_digest, sizeof(made->digest));
     sj_identity_of(&search->status, &made->identity);
     int error = sj_record_read(made, search->descriptor, room, search->reader);
     if (error != 0) {
-        free(made);
+        sj_file_release(made);
         return error;
     }
     made->bytes = room;
@@ -132,7 +133,8 @@ static int give_up(struct sj_store *store, const char *path, int error)
 int sj_store_find(struct sj_store *store, const struct sj_store_key *key, uint64_t hold_limit,
                   struct sj_reader *reader, struct sj_file **file)
 {
-    struct search search = {.key = key, .hold_limit = hold_limit, .reader = reader};
+    struct search search = {
+        .key = key, .hold_limit = hold_limit, .arena = store->arena, .reader = reader};
     struct sj_record_name name;
     if (store->path == NULL || !sj_record_name(store, key, &name))
         return SJ_STORE_ABSENT;

@@ -8,6 +8,7 @@
 struct sj_store {
     char *path; /* absolute; NULL: no directory */
     struct sj_log *log;
+    struct sj_arena *arena;
     uint64_t byte_limit;
     uint64_t memory_limit;
     uint64_t bytes; /* any thread adds, without order: it is a count */
@@ -50,13 +51,13 @@ void sj_record_seal(struct sj_record_footer *footer, uint64_t length, const uint
 /* The disk failed: says so, the first time. */
 void sj_store_warn(struct sj_store *store, const char *path, int error);
 
-/* A file with one reference and room for `room` bytes behind it, without bytes or descriptor;
- * its expansion is the content of the key.  NULL: no memory. */
-struct sj_file *sj_record_file(const struct sj_store_key *key, size_t room);
+/* As sj_file_new; its expansion is the content of the key. */
+struct sj_file *sj_record_file(const struct sj_store_key *key, struct sj_arena *arena,
+                               size_t length);
 
-/* Reads the whole of a record's payload, of which `file` says length and digest; into the room
- * behind the file, or through the reader.  0; -EBADMSG: it is shorter, or another; -ECANCELED; or
- * what pread said. */
+/* Reads the whole of a record's payload, of which `file` says length and digest; into its space,
+ * or through the reader.  0; -EBADMSG: it is shorter, or another; -ECANCELED; or what pread
+ * said. */
 int sj_record_read(const struct sj_file *file, int descriptor, char *room,
                    struct sj_reader *reader);
 

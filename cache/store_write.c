@@ -60,7 +60,7 @@ int sj_store_begin(struct sj_store *store, const struct sj_store_key *key,
     made->place = IN_MEMORY;
     made->room = FIRST_ROOM;
     made->state = XXH3_createState();
-    made->file = sj_record_file(key, made->room);
+    made->file = sj_record_file(key, NULL, made->room);
     if (made->state == NULL || made->file == NULL) {
         free_writer(made);
         return -ENOMEM;
@@ -198,24 +198,36 @@ static int publish(struct sj_store_writer *writer)
     return 0;
 }
 
+/* The file, in as much memory as it needs. */
+static struct sj_file *fit(struct sj_store_writer *writer, uint64_t n_held)
+{
+    struct sj_room *room = sj_room_new(writer->store->arena, n_held);
+    if (room != NULL)
+        memcpy(room->bytes, bytes_of(writer), n_held);
+    struct sj_file *file = realloc(writer->file, sizeof(*file) + (room == NULL ? n_held : 0));
+    if (file == NULL)
+        file = writer->file;
+    file->room = room;
+    writer->file = NULL;
+    return file;
+}
+
 /* The file with its bytes, or with the descriptor alone. */
 static struct sj_file *take_file(struct sj_store_writer *writer, uint64_t hold_limit)
 {
     struct stat status;
-    struct sj_file *file = writer->file;
     int descriptor = writer->replacement.descriptor;
-    bool is_held = writer->place == IN_MEMORY && (descriptor < 0 || file->length <= hold_limit);
+    uint64_t length = writer->file->length;
+    bool is_held = writer->place == IN_MEMORY && (descriptor < 0 || length <= hold_limit);
+    struct sj_file *file = fit(writer, is_held ? length : 0);
     if (descriptor >= 0 && fstat(descriptor, &status) == 0)
         sj_identity_of(&status, &file->identity);
-    struct sj_file *fitted = realloc(file, sizeof(*file) + (is_held ? file->length : 0));
-    file = fitted != NULL ? fitted : file;
     if (is_held)
-        file->bytes = (const char *)(file + 1);
+        file->bytes = sj_file_space(file);
     else
         file->descriptor = descriptor;
     if (is_held && descriptor >= 0)
         close(descriptor);
-    writer->file = NULL;
     return file;
 }
 

@@ -112,6 +112,7 @@ static int open_store(struct sj_upkeep *upkeep, const struct sj_upkeep_config *c
     struct sj_store_settings store = {.path = config->cache->directory,
                                       .byte_limit = config->cache->byte_limit,
                                       .memory_limit = config->settings->memory_limit,
+                                      .arena = config->settings->arena,
                                       .log = config->log};
     upkeep->byte_limit = config->cache->byte_limit;
     return sj_store_open(&store, &upkeep->store);

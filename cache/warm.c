@@ -29,6 +29,7 @@ struct batch {
 struct sj_warm {
     const char *directory;
     struct sj_log *log;
+    struct sj_arena *arena;
     unsigned n_workers;
     struct batch *noted, *batches;
     uint32_t has_doubts; /* by ck_pr */
@@ -67,8 +68,10 @@ struct sj_warm *sj_warm_new(const struct sj_warm_config *config)
     struct sj_warm *made = malloc(sizeof(*made));
     if (made == NULL)
         return NULL;
-    *made = (struct sj_warm){
-        .directory = config->directory, .log = config->log, .n_workers = config->n_workers};
+    *made = (struct sj_warm){.directory = config->directory,
+                             .log = config->log,
+                             .arena = config->settings->arena,
+                             .n_workers = config->n_workers};
     if (set_name(made, config->settings) == 0)
         return made;
     sj_warm_free(made);
@@ -149,26 +152,32 @@ void sj_warm_note(struct sj_warm *warm, struct sj_stock *stock)
 }
 
 /* 0; -ESTALE: it is shorter, or has another digest; or -errno. */
-static int read_bytes(int descriptor, struct sj_file *file)
+static int read_bytes(int descriptor, const struct sj_file *file, char *bytes)
 {
     XXH128_canonical_t digest;
-    char *room = malloc(file->length);
     uint64_t done = 0;
-    int error = room == NULL ? -ENOMEM : 0;
-    while (error == 0 && done < file->length) {
-        ssize_t n = pread(descriptor, room + done, file->length - done, (off_t)done);
+    while (done < file->length) {
+        ssize_t n = pread(descriptor, bytes + done, file->length - done, (off_t)done);
         if (n == 0 || (n < 0 && errno != EINTR))
-            error = n == 0 ? -ESTALE : -errno;
+            return n == 0 ? -ESTALE : -errno;
         done += n > 0 ? (uint64_t)n : 0;
     }
-    if (error == 0) {
-        XXH128_canonicalFromHash(&digest, XXH3_128bits(room, file->length));
-        error = memcmp(digest.digest, file->digest, sizeof(file->digest)) == 0 ? 0 : -ESTALE;
-    }
+    XXH128_canonicalFromHash(&digest, XXH3_128bits(bytes, file->length));
+    return memcmp(digest.digest, file->digest, sizeof(file->digest)) == 0 ? 0 : -ESTALE;
+}
+
+/* As read_bytes. */
+static int fill_bytes(const struct sj_warm *warm, int descriptor, struct sj_file *file)
+{
+    struct sj_room *room = sj_room_new(warm->arena, file->length);
+    char *bytes = room != NULL ? room->bytes : malloc(file->length);
+    int error = bytes == NULL ? -ENOMEM : read_bytes(descriptor, file, bytes);
     if (error == 0)
-        sj_file_fill(file, room);
+        sj_file_fill(file, bytes, room);
+    else if (room != NULL)
+        sj_room_free(room);
     else
-        free(room);
+        free(bytes);
     return error;
 }
 
@@ -184,7 +193,7 @@ static enum state fill(struct sj_warm *warm, const struct sj_awaited *item, enum
     int error = descriptor < 0 ? descriptor : 0;
     bool is_same = error == 0 && sj_identity_equals(&identity, &file->identity);
     if (is_same && wanted == WANTS_BYTES)
-        error = read_bytes(descriptor, file);
+        error = fill_bytes(warm, descriptor, file);
     if (is_same && wanted == WANTS_DESCRIPTOR)
         sj_file_keep(file, descriptor);
     else if (descriptor >= 0)

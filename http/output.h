@@ -34,7 +34,7 @@ struct sj_output {
     struct sj_part own_parts[2];
     uint64_t sent;              /* octets given to the kernel */
     int descriptor;             /* of the file, or -1 */
-    bool borrows_descriptor;    /* of the entry's file: it is not closed */
+    bool borrows_descriptor;    /* of the entry's file or its arena: it is not closed */
     bool is_last;               /* the connection is shut down as soon as all is sent */
     struct sj_identity promise; /* the file's state that the ETag speaks of; inode 0: no ETag */
     struct sj_entry *entry;     /* whose bytes the parts point into, or NULL */

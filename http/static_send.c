@@ -6,6 +6,9 @@
 /* Bodies up to here are copied behind their head: one piece is sent faster than two. */
 #define SJ_COPIED 4096
 
+/* Bodies in an arena are sent from there from so many octets on: for less a copy is cheaper. */
+#define SJ_UNCOPIED 32768
+
 static struct sj_output *output_of(const struct sj_step *step)
 {
     return &step->exchange->output;
@@ -48,6 +51,24 @@ void sj_step_end(const struct sj_step *step)
         sj_step_fail(step, 500);
 }
 
+/* The part, or the same octets of an arena's file: they cannot change, so there is nothing to
+ * promise.  The file's room may only be looked at when its bytes are there. */
+static void add_body(const struct sj_step *step, struct sj_part body)
+{
+    struct sj_output *output = output_of(step);
+    const struct sj_room *room = NULL;
+
+    if (body.bytes != NULL && body.length >= SJ_UNCOPIED)
+        room = step->representation->file->room;
+    if (room != NULL) {
+        output->descriptor = room->descriptor;
+        output->borrows_descriptor = true;
+        body.bytes = NULL;
+        body.first += room->first;
+    }
+    sj_output_add(output, body);
+}
+
 static void end_with_body(const struct sj_step *step, struct sj_part body)
 {
     struct sj_output *output = output_of(step);
@@ -64,7 +85,7 @@ static void end_with_body(const struct sj_step *step, struct sj_part body)
         sj_write(head, body.bytes, body.length);
         output->parts[0].length += body.length;
     } else {
-        sj_output_add(output, body);
+        add_body(step, body);
     }
 }
 

@@ -17,6 +17,7 @@ struct fixture {
     char directory[100];
     char log_path[100];
     struct sj_log *log;
+    struct sj_arena *arena;
     struct sj_store *store;
     struct sj_reader *reader;
     struct sj_store_key key;
@@ -26,8 +27,11 @@ struct fixture {
 
 static inline void open_store(struct fixture *fixture, const char *path, uint64_t byte_limit)
 {
-    struct sj_store_settings settings = {
-        .path = path, .byte_limit = byte_limit, .memory_limit = MEMORY_LIMIT, .log = fixture->log};
+    struct sj_store_settings settings = {.path = path,
+                                         .byte_limit = byte_limit,
+                                         .memory_limit = MEMORY_LIMIT,
+                                         .arena = fixture->arena,
+                                         .log = fixture->log};
     sj_store_close(fixture->store);
     assert_int_equal(sj_store_open(&settings, &fixture->store), 0);
 }
@@ -41,6 +45,7 @@ static inline int set_up(void **state)
     snprintf(fixture->log_path, sizeof(fixture->log_path), "%s/log", fixture->tree->path);
     const char *paths[SJ_LOG_SINKS] = {fixture->log_path, NULL};
     assert_int_equal(sj_log_new(paths, SJ_LOG_WARNING, &fixture->log, &failed), 0);
+    assert_int_equal(sj_arena_new(&fixture->arena), 0);
     fixture->reader = sj_reader_new();
     fixture->content = words(20000, 1);
     fixture->key = (struct sj_store_key){
@@ -58,6 +63,7 @@ static inline int tear_down(void **state)
     free(fixture->content.bytes);
     sj_reader_free(fixture->reader);
     sj_store_close(fixture->store);
+    sj_arena_release(fixture->arena);
     sj_log_free(fixture->log);
     tree_free(fixture->tree);
     free(fixture);

@@ -90,6 +90,32 @@ static void above_the_limit_only_the_digest_is_kept(void **state)
     assert_memory_equal(fixture->file->digest, canonical.digest, 16);
 }
 
+static void large_bytes_that_are_held_lie_in_the_arena(void **state)
+{
+    struct fixture *fixture = *state;
+    static char content[SJ_ARENA_MIN];
+    struct sj_arena *arena = NULL;
+    assert_int_equal(sj_arena_new(&arena), 0);
+    for (size_t length = SJ_ARENA_MIN - 1; length <= SJ_ARENA_MIN; length++) {
+        memset(content, 'a', length);
+        tree_write_bytes(fixture->tree, "a", content, length);
+        for (uint64_t hold_limit = 0; hold_limit <= length; hold_limit += length) {
+            struct sj_content_request request = {
+                .root = fixture->root, .path = "a", .arena = arena, .hold_limit = hold_limit};
+            struct sj_file *file = NULL;
+            assert_int_equal(sj_content_read(&request, fixture->reader, &file), 0);
+            assert_int_equal(file->room != NULL, hold_limit >= SJ_ARENA_MIN);
+            assert_int_equal(file->bytes != NULL, hold_limit > 0);
+            if (file->room != NULL)
+                assert_ptr_equal(file->bytes, file->room->bytes);
+            if (file->bytes != NULL)
+                assert_memory_equal(file->bytes, content, length);
+            sj_file_release(file);
+        }
+    }
+    sj_arena_release(arena);
+}
+
 static void an_empty_file_always_has_bytes(void **state)
 {
     struct fixture *fixture = *state;
@@ -172,6 +198,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(bytes_and_digest_are_those_of_the_file),
         TEST(above_the_limit_only_the_digest_is_kept),
+        TEST(large_bytes_that_are_held_lie_in_the_arena),
         TEST(an_empty_file_always_has_bytes),
         TEST(a_file_that_changes_once_is_read_again),
         TEST(a_file_that_keeps_changing_is_estale),

@@ -19,6 +19,20 @@ static void what_is_committed_is_given_and_found(void **state)
     assert_int_equal(warnings(fixture), 0);
 }
 
+static void large_payloads_that_are_held_lie_in_the_arena(void **state)
+{
+    struct fixture *fixture = *state;
+    static const size_t lengths[] = {SJ_ARENA_MIN - 1, SJ_ARENA_MIN, 2500000};
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++)
+        for (uint64_t hold_limit = 0; hold_limit <= 4000000; hold_limit += 4000000) {
+            bool has_room = hold_limit > 0 && lengths[i] >= SJ_ARENA_MIN;
+            assert_int_equal(put(fixture, lengths[i], hold_limit), 0);
+            assert_int_equal(fixture->file->room != NULL, has_room);
+            assert_int_equal(find(fixture, hold_limit), SJ_STORE_FOUND);
+            assert_int_equal(fixture->file->room != NULL, has_room);
+        }
+}
+
 static void an_encoded_content_expands_again(void **state)
 {
     struct fixture *fixture = *state;
@@ -316,6 +330,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_is_committed_is_given_and_found),
+        TEST(large_payloads_that_are_held_lie_in_the_arena),
         TEST(an_encoded_content_expands_again),
         TEST(identity_is_that_of_the_record),
         TEST(every_part_of_the_key_counts),

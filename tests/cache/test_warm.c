@@ -14,17 +14,22 @@ static const struct sj_file *file_of(struct upkept *upkept, const char *path)
     return find_form(upkept, path, SJ_IDENTITY)->file;
 }
 
-/* A tree that is old enough to be known, and a ledger of it. */
-static struct content prepare(struct upkept *upkept)
+/* A tree of `n` files, old enough to be known, and a ledger of it. */
+static struct content prepare_more(struct upkept *upkept, uint64_t n)
 {
     struct content a = put_words(upkept, "a.txt", 20000, 1);
     free(put_words(upkept, "d/b.html", 3000, 2).bytes);
     site_settle();
     upkept->cache.compresses = false;
     start(upkept);
-    assert_int_equal(n_read(upkept), 2);
+    assert_int_equal(n_read(upkept), n);
     stop(upkept);
     return a;
+}
+
+static struct content prepare(struct upkept *upkept)
+{
+    return prepare_more(upkept, 2);
 }
 
 static void wait_for_bytes(struct upkept *upkept, const char *path)
@@ -52,6 +57,22 @@ static void what_is_to_be_held_is_read_in_the_background(void **state)
     wait_for_bytes(upkept, "/a.txt");
     assert_memory_equal(sj_file_bytes(file_of(upkept, "/a.txt")), a.bytes, a.length);
     wait_for_bytes(upkept, "/d/b.html");
+    free(a.bytes);
+}
+
+static void large_bytes_are_read_into_the_arena(void **state)
+{
+    struct upkept *upkept = *state;
+    struct content large = put_words(upkept, "large.txt", 200000, 3);
+    struct content a = prepare_more(upkept, 3);
+    start(upkept);
+    wait_for_bytes(upkept, "/large.txt");
+    const struct sj_file *file = file_of(upkept, "/large.txt");
+    assert_memory_equal(sj_file_bytes(file), large.bytes, large.length);
+    assert_ptr_equal(file->bytes, file->room->bytes);
+    wait_for_bytes(upkept, "/a.txt");
+    assert_null(file_of(upkept, "/a.txt")->room);
+    free(large.bytes);
     free(a.bytes);
 }
 
@@ -210,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_restart_reads_no_content_before_it_serves),
         TEST(what_is_to_be_held_is_read_in_the_background),
+        TEST(large_bytes_are_read_into_the_arena),
         TEST(what_is_not_to_be_held_is_kept_open),
         TEST(what_has_changed_is_read),
         TEST(every_restart_is_warm),

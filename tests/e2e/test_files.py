@@ -151,6 +151,38 @@ def an_edit_between_requests_never_mixes_states(kind):
                     equal(r.status, 404)
 
 
+@table([(kind, kind) for kind in ("truncate", "write over", "delete", "rename over")])
+def a_body_in_memory_is_sent_as_it_was(kind):
+    """To readers so slow that it is freed, and its memory used again, while they read."""
+    data, later = (random.Random(seed).randbytes(1_000_000) for seed in (1, 2))
+    tree = Tree({"f.bin": data, "hello.txt": b"hello"})
+    with Server("--no-watch", "--retain-generations", "1", roots=[tree]) as server:
+        clients = [Client(server.address, timeout=15, receive_buffer=16384) for _ in range(4)]
+        for client in clients:
+            client.send(b"GET /f.bin HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.fill()
+        edit(tree, kind, data)
+        server.reload()
+        for name in ("f.bin", "g.bin"):
+            tree.write(name, later, int(time.time()))
+        server.reload()
+        true(fetch(server.address, "/f.bin").body == later, "the new octets")
+        for client in clients:
+            true(client.read().body == data, "the old octets, whole")
+            client.close()
+
+
+@test
+def without_a_memory_file_large_bodies_are_held_as_before():
+    data = random.Random(3).randbytes(300_000)
+    tree = Tree({"f.bin": data})
+    with Server("--no-watch", roots=[tree], wrap=["prlimit", "--fsize=1000000000"], expected_errors="no memory file") as server:
+        server.wait_line("warning.*no memory file for large bodies")
+        tree.write("f.bin", data[::-1], int(time.time()))
+        equal(server.reload()[2], 1)
+        true(fetch(server.address, "/f.bin").body == data[::-1], "the octets")
+
+
 @test
 def edits_in_place_under_load_keep_all_connections_in_step():
     tree = Tree({"f.bin": b"x" * 2 * MIB, "s.bin": b"x" * 3000, "hello.txt": b"hello"})

@@ -55,6 +55,7 @@ void site_init(struct site *site)
     *site = (struct site){.folder = "/tmp/sj-site-XXXXXX"};
     check(mkdtemp(site->folder) != NULL, "mkdtemp");
     check(sj_root_new(&spec, &site->root) == 0, "root");
+    check(sj_arena_new(&site->arena) == 0, "arena");
     site->index = calloc(1, sizeof(*site->index));
     check(site->index != NULL, "index");
     site->index->site = site;
@@ -74,6 +75,7 @@ void site_fini(struct site *site)
     }
     check(rmdir(site->folder) == 0, site->folder);
     sj_root_release(site->root);
+    sj_arena_release(site->arena);
     free(site->index);
 }
 
@@ -108,8 +110,8 @@ static struct made *add_entry(struct site *site, const char *path)
 static struct sj_file *make_file(struct site *site, const char *name, struct sj_text content,
                                  enum site_body body)
 {
-    size_t held = body == SITE_HELD ? content.length : 0;
-    struct sj_file *file = calloc(1, sizeof(*file) + held);
+    struct sj_arena *arena = body == SITE_IN_ARENA ? site->arena : NULL;
+    struct sj_file *file = sj_file_new(arena, body != SITE_ON_DISK ? content.length : 0);
     int descriptor;
 
     check(file != NULL, name);
@@ -117,11 +119,9 @@ static struct sj_file *make_file(struct site *site, const char *name, struct sj_
     descriptor = sj_root_open(site->root, name, &file->identity);
     check(descriptor >= 0, name);
     close(descriptor);
-    file->references = 1;
     file->length = content.length;
-    file->descriptor = -1;
-    if (body == SITE_HELD)
-        file->bytes = memcpy(file + 1, content.at, held);
+    if (body != SITE_ON_DISK)
+        file->bytes = memcpy(sj_file_space(file), content.at, content.length);
     return file;
 }
 

@@ -10,12 +10,14 @@
 #include <stddef.h>
 #include "cache/index.h"
 
-enum site_body { SITE_HELD, SITE_ON_DISK }; /* in memory; or to be sent from its file */
+/* In memory, behind its file or in the arena; or to be sent from its file. */
+enum site_body { SITE_HELD, SITE_IN_ARENA, SITE_ON_DISK };
 
 struct site {
     char folder[64];
     struct sj_root *root;
     struct sj_index *index;
+    struct sj_arena *arena;
     unsigned n_reloads; /* suggested */
 };
 

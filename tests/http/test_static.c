@@ -26,6 +26,7 @@ static int make_site(void **state)
     site_add(&site, "/empty.txt", "", SITE_HELD);
     site_add(&site, "/a b.txt", "space", SITE_HELD);
     site_add_large(&site, "/large.bin", 100000, SITE_HELD);
+    site_add_large(&site, "/arena.bin", 100000, SITE_IN_ARENA);
     entry = site_add(&site, "/v.css", "the plain form, long enough", SITE_HELD);
     site_add_variant(&site, entry, SJ_GZIP, "gzip form");
     site_add_variant(&site, entry, SJ_BR, "br form");
@@ -109,10 +110,59 @@ static void a_large_body_in_memory_is_not_copied(void **state)
     answer_free(answer);
 }
 
+/* The body of `length` octets from `first` on: sent from the arena's file, or from memory? */
+static void assert_range(size_t first, size_t length, bool is_file)
+{
+    char range[64];
+    snprintf(range, sizeof(range), "Range: bytes=%zu-%zu\r\n", first, first + length - 1);
+    struct answer *answer = ask("GET", "/arena.bin", range);
+    const struct sj_output *output = &answer->exchange->output;
+
+    assert_int_equal(answer->status, 206);
+    assert_int_equal(answer->body_length, length);
+    for (size_t i = 0; i < length; i++)
+        assert_int_equal(answer->body[i], site_octet(first + i));
+    assert_int_equal(output->parts[1].bytes == NULL, is_file);
+    assert_int_equal(output->descriptor >= 0, is_file);
+    assert_int_equal(output->borrows_descriptor, is_file);
+    assert_int_equal(output->promise.inode, 0);
+    answer_free(answer);
+}
+
+static void a_body_in_the_arena_is_sent_from_its_file_unless_it_is_small(void **state)
+{
+    (void)state;
+    assert_range(0, 100000, true);
+    assert_range(30000, 70000, true);
+    assert_range(50001, 32768, true);
+    assert_range(50001, 32767, false);
+}
+
+static void parts_of_a_body_in_the_arena_are_sent_from_memory(void **state)
+{
+    struct answer *answer = ask("GET", "/arena.bin", "Range: bytes=0-39999,50000-89999\r\n");
+
+    (void)state;
+    assert_int_equal(answer->status, 206);
+    assert_int_equal(answer->exchange->output.descriptor, -1);
+    assert_non_null(strstr(answer->body, "Content-Range: bytes 50000-89999/100000\r\n"));
+    answer_free(answer);
+}
+
+static void head_opens_nothing_of_the_arena(void **state)
+{
+    struct answer *answer = ask("HEAD", "/arena.bin", "");
+
+    (void)state;
+    assert_int_equal(answer->exchange->output.descriptor, -1);
+    assert_true(answer_has(answer, "Content-Length: 100000\r\n"));
+    answer_free(answer);
+}
+
 static void head_is_get_without_the_body(void **state)
 {
-    static const char *const targets[] = {"/ten.txt", "/disk.txt", "/large.bin", "/empty.txt",
-                                          "/dir",     "/nothing",  "/v.css"};
+    static const char *const targets[] = {"/ten.txt",   "/disk.txt", "/large.bin", "/arena.bin",
+                                          "/empty.txt", "/dir",      "/nothing",   "/v.css"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
@@ -389,6 +439,9 @@ int main(void)
         TEST(get_sends_the_file_with_its_fields),
         TEST(a_file_on_disk_is_answered_as_one_in_memory),
         TEST(a_large_body_in_memory_is_not_copied),
+        TEST(a_body_in_the_arena_is_sent_from_its_file_unless_it_is_small),
+        TEST(parts_of_a_body_in_the_arena_are_sent_from_memory),
+        TEST(head_opens_nothing_of_the_arena),
         TEST(head_is_get_without_the_body),
         TEST(an_empty_file_is_200_without_a_body),
         TEST(paths_are_decoded_before_they_are_looked_up),

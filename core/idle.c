@@ -19,13 +19,17 @@ bool sj_idle_retract(struct sj_idle *idle, unsigned number)
     return sj_idle_claim(idle, number);
 }
 
+bool sj_idle_is_announced(const struct sj_idle *idle, unsigned number)
+{
+    return (ck_pr_load_64(&idle->words[number / 64]) >> number % 64 & 1) != 0;
+}
+
 bool sj_idle_claim(struct sj_idle *idle, unsigned number)
 {
-    uint64_t *word = &idle->words[number / 64];
-
     /* The load saves the locked instruction in the usual case.  Of several that try, the
      * one whose btr finds the bit set has won. */
-    return (ck_pr_load_64(word) >> number % 64 & 1) != 0 && ck_pr_btr_64(word, number % 64);
+    return sj_idle_is_announced(idle, number) &&
+           ck_pr_btr_64(&idle->words[number / 64], number % 64);
 }
 
 static uint64_t others(const struct sj_idle *idle, unsigned word, unsigned self)

@@ -30,6 +30,9 @@ struct sj_idle {
 void sj_idle_announce(struct sj_idle *idle, unsigned number);
 bool sj_idle_retract(struct sj_idle *idle, unsigned number);
 
+/* Any thread; a moment's answer. */
+bool sj_idle_is_announced(const struct sj_idle *idle, unsigned number);
+
 /* Any thread, after its push and a full fence.  claim: true if `number` was
  * parked and the caller is now the one to wake it.  claim_any: the lowest such number that is
  * not `self` (SJ_IDLE_MAX: anyone), or -1. */

@@ -48,6 +48,7 @@ int sj_sched_new(const struct sj_sched_config *config, struct sj_sched **result)
         return -ENOMEM;
     sched->config = *config;
     sem_init(&sched->answers, 0, 0);
+    sj_guard_init(&sched->guard);
     error = fill(sched);
     if (error != 0) {
         sj_sched_free(sched);
@@ -149,6 +150,7 @@ void sj_sched_stop(struct sj_sched *sched)
 {
     unsigned round = 1;
 
+    sj_guard_stop(sched);
     ask_loops(sched, round);
     stop_workers(sched);
     while (ask_loops(sched, ++round))
@@ -167,6 +169,7 @@ void sj_sched_free(struct sj_sched *sched)
     for (unsigned i = 0; i < sched->config.n_workers; i++)
         sj_worker_free(sched->workers[i]);
     sj_deque_free(sched->heavy[sched->config.n_loops]);
+    sj_guard_fini(&sched->guard);
     sem_destroy(&sched->answers);
     free(sched);
 }
@@ -183,9 +186,19 @@ int sj_sched_submit(struct sj_sched *sched, struct sj_task *task)
         SJ_COUNT_OWN(rejected);
         return -EAGAIN;
     }
-    ck_pr_fence_memory(); /* Dekker: the push before the claim; pairs with sj_idle_announce */
+    ck_pr_fence_memory(); /* Dekker: the push before the claim; pairs with sj_idle_announce,
+                             may_rest */
     sj_worker_wake_one(sched, &sched->idle_workers);
+    sj_guard_call(sched);
     return 0;
+}
+
+bool sj_sched_has_heavy(const struct sj_sched *sched)
+{
+    for (unsigned i = 0; i <= sched->config.n_loops; i++)
+        if (sj_deque_length(sched->heavy[i]) > 0)
+            return true;
+    return false;
 }
 
 unsigned sj_sched_loops(const struct sj_sched *sched)

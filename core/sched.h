@@ -9,8 +9,8 @@
  *           the oldest.  A peer is woken only for a backlog worth more than `wake_worth_ns`,
  *           by the measured mean run time: a wake-up costs 7-10 us and starts 20-28 us later.
  *   heavy   anything else.  Submitted by a loop or by the controlling thread on the submitter's
- *           heavy deque; any worker takes the oldest.  Workers run at low priority, so that
- *           loops preempt them; a loop never runs a heavy task.
+ *           heavy deque; any worker takes the oldest.  Workers run at low priority, or yield
+ *           (core/guard.h), so that loops preempt them; a loop never runs a heavy task.
  *   subtask sj_spawn, by a task that runs on a worker; see core/group.h.
  *
  * Every queue is bounded: a full one refuses (-EAGAIN) and never drops.  Idle threads sleep

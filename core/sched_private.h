@@ -2,7 +2,7 @@
 #ifndef SJ_CORE_SCHED_PRIVATE_H
 #define SJ_CORE_SCHED_PRIVATE_H
 /*
- * What sched.c, loop.c, worker.c and group.c share; nobody else includes it.
+ * What sched.c, loop.c, worker.c, group.c and guard.c share; nobody else includes it.
  *
  * Who sleeps where, and who wakes it (core/idle.h):
  *
@@ -26,6 +26,7 @@
 #include <semaphore.h>
 #include <stdbool.h>
 #include "core/deque.h"
+#include "core/guard.h"
 #include "core/idle.h"
 #include "core/loop.h"
 #include "core/pr.h"
@@ -67,9 +68,21 @@ struct sj_worker {
     struct sj_deque *subtasks;
     sem_t wake;
     pthread_t thread;
+    pid_t tid;            /* read after its answer */
     int error;            /* of the thread's start; read after its answer */
     unsigned next_victim; /* whose heavy tasks come first next time */
     _Alignas(SJ_CACHE_LINE) struct sj_counters counters;
+};
+
+/* See core/guard.h.  The controlling thread's, but for `is_called` and, once that is 0, `fd`. */
+struct sj_guard {
+    struct event *call;  /* on `fd`; NULL: not started, or stopped */
+    struct event *timer; /* of the looks */
+    int fd;              /* eventfd, or -1 */
+    bool is_yielding;    /* the workers are; else they are entitled */
+    uint64_t entitled_ns;
+    struct sj_guard_look looks[SJ_WORKERS_MAX]; /* the last ones */
+    _Alignas(SJ_CACHE_LINE) unsigned is_called; /* 0: the submitter of a heavy task calls */
 };
 
 struct sj_sched {
@@ -81,6 +94,7 @@ struct sj_sched {
     unsigned n_loops_running;
     unsigned n_workers_running;
     int nice_error;
+    struct sj_guard guard;
     sem_t answers; /* a thread has started, or a loop has answered a round */
 
     _Alignas(SJ_CACHE_LINE) unsigned round; /* of stop; 0: not stopping */
@@ -117,6 +131,16 @@ void sj_worker_sleep(struct sj_worker *worker);
 
 /* A subtask of `group` has ended; `group` may be gone on return. */
 void sj_group_leave(struct sj_group *group, struct sj_worker *worker);
+
+/* Any thread; a moment's answer: heavy tasks wait that nobody has taken. */
+bool sj_sched_has_heavy(const struct sj_sched *sched);
+
+/* call: whoever has submitted a heavy task, after the push and a full fence.  stop: when nobody
+ * will look any more; allowed if it was not started.  fini: when all threads have ended. */
+void sj_guard_init(struct sj_guard *guard);
+void sj_guard_call(struct sj_sched *sched);
+void sj_guard_stop(struct sj_sched *sched);
+void sj_guard_fini(struct sj_guard *guard);
 
 /* Adds to a counter of the calling thread, if it has counters. */
 #define SJ_COUNT_OWN(name)                               \

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <unistd.h>
 #include "core/clock.h"
 #include "core/lines.h"
+#include "core/priority.h"
 #include "core/sched_private.h"
 
 void sj_worker_do(struct sj_worker *worker, struct sj_task *task)
@@ -79,10 +79,7 @@ bool sj_worker_has_subtask(const struct sj_worker *worker)
 
 static bool has_task(const struct sj_worker *worker)
 {
-    for (unsigned i = 0; i <= worker->sched->config.n_loops; i++)
-        if (sj_deque_length(worker->sched->heavy[i]) > 0)
-            return true;
-    return sj_worker_has_subtask(worker);
+    return sj_sched_has_heavy(worker->sched) || sj_worker_has_subtask(worker);
 }
 
 /* Pairs with stop_workers in sched.c. */
@@ -154,18 +151,6 @@ static void work(struct sj_worker *worker)
     }
 }
 
-/* A higher nice value needs no privilege, yet a system-call filter may forbid it. */
-static int lower_priority(int by)
-{
-    int nice_value = getpriority(PRIO_PROCESS, 0) + by;
-
-    if (by == 0)
-        return 0;
-    if (setpriority(PRIO_PROCESS, (id_t)gettid(), nice_value < 19 ? nice_value : 19) != 0)
-        return -errno;
-    return 0;
-}
-
 static int enter(struct sj_worker *worker)
 {
     char name[16];
@@ -176,7 +161,8 @@ static int enter(struct sj_worker *worker)
     sj_self()->worker = worker;
     snprintf(name, sizeof(name), "sj-worker-%u", worker->index);
     pthread_setname_np(pthread_self(), name);
-    error = lower_priority(worker->sched->config.worker_nice);
+    worker->tid = gettid();
+    error = sj_priority_lower(worker->sched->config.worker_nice);
     if (error != 0)
         worker->sched->nice_error = error; /* threads start one after the other */
     return 0;

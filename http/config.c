@@ -81,7 +81,7 @@ const struct sj_option sj_config_table[] = {
     HEADING("Threads"),
     RANGED(NUMBER, "loops", loops, 0, SJ_LOOPS_MAX, "0", NULL, "N", "threads that serve; 0: one for each core"),
     RANGED(NUMBER, "workers", workers, 0, SJ_WORKERS_MAX, "0", NULL, "N", "threads that index; 0: one for each core"),
-    RANGED(NUMBER, "worker-nice", worker_nice, 0, 19, "10", NULL, "N", "how far workers stand back behind loops"),
+    RANGED(NUMBER, "worker-nice", worker_nice, 0, 19, "10", NULL, "N", "nice value by which workers stand back behind loops, to which they yield at once where they may; 0: neither"),
     RANGED(NUMBER, "wake-worth", wake_worth_us, 0, 1000000, "30", NULL, "US", "microseconds of queued work that are worth waking another loop"),
 
     HEADING("Logs and process"),

@@ -47,6 +47,20 @@ uint64_t sj_process_raise_files(void)
     return limit.rlim_cur;
 }
 
+void sj_process_raise_nice(int by)
+{
+    int nice_value = getpriority(PRIO_PROCESS, 0) + by;
+    rlim_t wanted = (rlim_t)(20 - (nice_value < 19 ? nice_value : 19)); /* see getrlimit(2) */
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NICE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted;
+    if (limit.rlim_max < wanted)
+        limit.rlim_max = wanted; /* a privilege, which may be given up next */
+    setrlimit(RLIMIT_NICE, &limit);
+}
+
 int sj_process_find(const char *user, const char *group, struct sj_process_user *who, char *error,
                     size_t error_size)
 {

@@ -15,6 +15,10 @@ int sj_process_signals(void);
 /* Raises the limit of open files as far as allowed; that limit. */
 uint64_t sj_process_raise_files(void);
 
+/* Raises the limit of what its threads may take back of their priority, as far as allowed and
+ * needed by those that are lowered by `by` (core/priority.h). */
+void sj_process_raise_nice(int by);
+
 /* Who the process shall become. */
 struct sj_process_user {
     const char *name; /* of the user; NULL: stays who it is */

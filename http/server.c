@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 
+#include "core/guard.h"
 #include "http/connection.h"
 #include "http/notify.h"
 #include "http/report.h"
@@ -174,6 +175,25 @@ static void describe_listeners(const struct sj_server *server, char *text, size_
                              server->listeners.items[i].address);
 }
 
+/* Only now: during the first build there was nobody to yield to. */
+static void make_workers_yield(struct sj_server *server)
+{
+    int nice_error = sj_sched_nice_error(server->sched);
+    int error = sj_guard_start(server->sched, server->base);
+
+    if (nice_error != 0)
+        sj_log(server->service.log, SJ_LOG_WARNING,
+               "--worker-nice: the system refuses it (%s): workers run as loops do; a system-call "
+               "filter must allow setpriority",
+               strerror(-nice_error));
+    else if (error != 0)
+        sj_log(server->service.log, SJ_LOG_INFO,
+               "workers do not yield to loops at once (%s): reloads will delay responses; it takes "
+               "LimitNICE=+0 (ulimit -e 20), and a system-call filter that allows "
+               "sched_setscheduler",
+               strerror(-error));
+}
+
 static void begin_serving(struct sj_server *server, const struct sj_generation_summary *summary)
 {
     char addresses[512] = "", line[800];
@@ -182,6 +202,7 @@ static void begin_serving(struct sj_server *server, const struct sj_generation_s
     server->n_accepting = server->service.n_shards;
     order_all(server, SJ_ORDER_ACCEPT);
     server->is_ready = true;
+    make_workers_yield(server);
     snprintf(line, sizeof(line),
              "scrubjay %s listening on %s; %llu files, %llu bytes, %llu faults, indexed in %llu ms",
              PACKAGE_VERSION, addresses, (unsigned long long)summary->n_urls,

@@ -178,6 +178,7 @@ static int take_identity(struct sj_server *server)
         return error;
     }
     server->has_pid_file = config->pid_file != NULL;
+    sj_process_raise_nice((int)config->worker_nice);
     error = sj_process_become(&server->user);
     if (error != 0)
         sj_server_fail(server, -EIO, "cannot become user %u, group %u: %s",

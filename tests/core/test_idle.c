@@ -41,6 +41,18 @@ static void retract_tells_whether_somebody_has_claimed(void **state)
     assert_false(sj_idle_retract(&idle, 255));
 }
 
+static void an_announcement_is_seen_until_somebody_claims(void **state)
+{
+    struct sj_idle idle = {{0}};
+
+    (void)state;
+    sj_idle_announce(&idle, 70);
+    assert_true(sj_idle_is_announced(&idle, 70));
+    assert_false(sj_idle_is_announced(&idle, 69));
+    sj_idle_claim(&idle, 70);
+    assert_false(sj_idle_is_announced(&idle, 70));
+}
+
 static void claim_any_takes_the_lowest_but_not_oneself(void **state)
 {
     struct sj_idle idle = {{0}};
@@ -106,6 +118,7 @@ int main(void)
         cmocka_unit_test(a_number_is_claimed_once),
         cmocka_unit_test(who_is_not_parked_cannot_be_claimed),
         cmocka_unit_test(retract_tells_whether_somebody_has_claimed),
+        cmocka_unit_test(an_announcement_is_seen_until_somebody_claims),
         cmocka_unit_test(claim_any_takes_the_lowest_but_not_oneself),
         cmocka_unit_test(no_wake_up_is_lost),
     };

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "core/guard.h"
 #include "core/thread.h"
 
 /*
@@ -207,6 +208,48 @@ static void a_forbidden_priority_is_told_and_does_no_harm(void **state)
     sj_sched_free(sched);
 }
 
+static void a_guard_that_cannot_start_leaves_the_workers_as_they_were(void **state)
+{
+    struct event_base *base = event_base_new();
+    unsigned n_failures = 0;
+
+    (void)state;
+    assert_non_null(base);
+    assert_int_equal(sj_sched_start(new_sched(1, 2)), 0);
+    for (fails_at = 1;; fails_at++) {
+        int error;
+
+        n_calls = 0;
+        error = sj_guard_start(sched, base);
+        if (error == 0 || error == -EPERM)
+            break;
+        assert_true(error == -EAGAIN || error == -EMFILE || error == -ENOMEM);
+        assert_int_equal(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 0);
+        n_failures++;
+    }
+    fails_at = 0;
+    /* the thread that tries; where it may not yield, that is all */
+    assert_true(n_failures == 1 || n_failures == 1 + 5);
+    sj_sched_stop(sched);
+    sj_sched_free(sched);
+    event_base_free(base);
+}
+
+static void at_no_distance_workers_do_not_yield(void **state)
+{
+    struct sj_sched_config config = config_of(1, 1);
+
+    (void)state;
+    config.worker_nice = 0;
+    assert_int_equal(sj_sched_new(&config, &sched), 0);
+    assert_int_equal(sj_sched_start(sched), 0);
+    n_calls = 0;
+    assert_int_equal(sj_guard_start(sched, NULL), 0);
+    assert_int_equal(n_calls, 0);
+    sj_sched_stop(sched);
+    sj_sched_free(sched);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +258,8 @@ int main(void)
         cmocka_unit_test(start_ends_every_thread_when_one_cannot_be_created),
         cmocka_unit_test(start_fails_when_the_thread_numbers_are_used_up),
         cmocka_unit_test(a_forbidden_priority_is_told_and_does_no_harm),
+        cmocka_unit_test(a_guard_that_cannot_start_leaves_the_workers_as_they_were),
+        cmocka_unit_test(at_no_distance_workers_do_not_yield),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

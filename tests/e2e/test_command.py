@@ -109,6 +109,29 @@ def plan_of_a_good_tree_ends_well():
     true("/.hidden" in out, out)
 
 
+def policies_of_workers(server):
+    found = set()
+    for thread in server.threads():
+        with open("/proc/%d/task/%s/comm" % (server.pid, thread)) as file:
+            if file.read().startswith("sj-worker"):
+                found.add(os.sched_getscheduler(int(thread)))
+    return found
+
+
+@test
+def workers_yield_or_the_log_says_why_not():
+    with Server(roots=[Tree({"a.txt": b"x"})]) as server:
+        is_told = any("workers do not yield" in line for line in server.lines)
+        equal(policies_of_workers(server), {os.SCHED_OTHER if is_told else os.SCHED_IDLE})
+
+
+@test
+def without_worker_nice_workers_do_not_yield():
+    with Server("--worker-nice", "0", roots=[Tree({"a.txt": b"x"})]) as server:
+        equal(policies_of_workers(server), {os.SCHED_OTHER})
+        equal([line for line in server.lines if "workers" in line], [])
+
+
 @test
 def size_and_time_units_are_understood():
     with Server("--memory-limit", "1G", "--memory-file-limit", "512K", "--fields-size-limit", "64K", "--body-limit", "2M", "--header-timeout", "500ms", "--keepalive-timeout", "1m", "--write-timeout", "30",

@@ -28,6 +28,7 @@ static struct {
 } process;
 
 static struct rlimit limit;
+static int limited; /* the resource that is asked for */
 static struct passwd www = {.pw_name = (char[]){"www"}, .pw_uid = 33, .pw_gid = 34};
 static struct group logs = {.gr_name = (char[]){"logs"}, .gr_gid = 35};
 
@@ -121,14 +122,14 @@ int __wrap_rename(const char *from, const char *to)
 
 int __wrap_getrlimit(int resource, struct rlimit *to)
 {
-    assert_int_equal(resource, RLIMIT_NOFILE);
+    assert_int_equal(resource, limited);
     *to = limit;
     return process.fails != NULL && strcmp(process.fails, "getrlimit") == 0 ? -1 : 0;
 }
 
 int __wrap_setrlimit(int resource, const struct rlimit *from)
 {
-    assert_int_equal(resource, RLIMIT_NOFILE);
+    assert_int_equal(resource, limited);
     if (process.fails != NULL && strcmp(process.fails, "setrlimit") == 0)
         return -1;
     limit = *from;
@@ -144,6 +145,7 @@ static int begin(void **state)
     memset(&process, 0, sizeof(process));
     error[0] = '\0';
     limit = (struct rlimit){1024, 4096};
+    limited = RLIMIT_NOFILE;
     strcpy(folder, "/tmp/sj-process-XXXXXX");
     if (mkdtemp(folder) == NULL)
         return -1;
@@ -208,6 +210,26 @@ static void a_limit_that_cannot_be_raised_stays(void **state)
     assert_int_equal(sj_process_raise_files(), 1024);
     process.fails = "getrlimit";
     assert_int_equal(sj_process_raise_files(), 1024);
+}
+
+static void the_limit_of_nice_values_is_raised_as_far_as_needed(void **state)
+{
+    int nice_value = getpriority(PRIO_PROCESS, 0) + 4;
+    rlim_t needed = (rlim_t)(20 - (nice_value < 19 ? nice_value : 19));
+
+    (void)state;
+    limited = RLIMIT_NICE;
+    limit = (struct rlimit){0, 0};
+    sj_process_raise_nice(4);
+    assert_int_equal(limit.rlim_cur, needed);
+    assert_int_equal(limit.rlim_max, needed);
+    limit = (struct rlimit){0, 40};
+    sj_process_raise_nice(4);
+    assert_int_equal(limit.rlim_cur, needed);
+    assert_int_equal(limit.rlim_max, 40);
+    limit = (struct rlimit){40, 40};
+    sj_process_raise_nice(4);
+    assert_int_equal(limit.rlim_cur, 40);
 }
 
 static int drop(const char *user, const char *group)
@@ -338,6 +360,7 @@ int main(void)
         TEST(without_a_descriptor_signals_are_an_error),
         TEST(the_limit_of_files_is_raised_as_far_as_it_goes),
         TEST(a_limit_that_cannot_be_raised_stays),
+        TEST(the_limit_of_nice_values_is_raised_as_far_as_needed),
         TEST(without_names_nobody_is_become),
         TEST(groups_are_given_up_before_the_user),
         TEST(a_group_replaces_the_users_own),

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/guard.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/eventfd.h>
+#include "core/clock.h"
+#include "core/priority.h"
+#include "core/sched_private.h"
+
+#define LOOK_MS     50
+#define ENTITLED_NS 1000000000
+
+bool sj_guard_is_short(const struct sj_guard_look *before, const struct sj_guard_look *after)
+{
+    bool had_task = !before->is_parked && !after->is_parked && before->parks == after->parks;
+
+    return had_task && after->cpu_ns - before->cpu_ns < (after->at_ns - before->at_ns) / 5;
+}
+
+/* A worker that waits in a join has nothing to do either. */
+static struct sj_guard_look look_at(const struct sj_sched *sched, const struct sj_worker *worker)
+{
+    struct sj_guard_look look = {
+        .at_ns = sj_clock_ns(),
+        .parks = ck_pr_load_64(&worker->counters.parks),
+        .is_parked = sj_idle_is_announced(&sched->idle_workers, worker->index) ||
+                     sj_idle_is_announced(&sched->idle_joiners, worker->index),
+    };
+    struct timespec used;
+    clockid_t clock;
+
+    if (pthread_getcpuclockid(worker->thread, &clock) == 0 && clock_gettime(clock, &used) == 0)
+        look.cpu_ns = (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+    return look;
+}
+
+bool sj_guard_wants_core(const char *stat)
+{
+    const char *behind_name = strrchr(stat, ')');
+
+    return behind_name == NULL || behind_name[1] == '\0' || behind_name[2] == '\0' ||
+           behind_name[2] == 'R';
+}
+
+static bool wants_core(const struct sj_worker *worker)
+{
+    char path[64], text[64];
+    ssize_t length = -1;
+    int file;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)worker->tid);
+    file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file >= 0) {
+        length = read(file, text, sizeof(text) - 1);
+        close(file);
+    }
+    text[length > 0 ? length : 0] = '\0';
+    return sj_guard_wants_core(text);
+}
+
+/* True: one of them starves. */
+static bool look_at_all(struct sj_sched *sched)
+{
+    bool is_starved = false;
+
+    for (unsigned i = 0; i < sched->config.n_workers; i++) {
+        struct sj_guard_look *before = &sched->guard.looks[i];
+        struct sj_guard_look after = look_at(sched, sched->workers[i]);
+
+        is_starved =
+            is_starved || (sj_guard_is_short(before, &after) && wants_core(sched->workers[i]));
+        *before = after;
+    }
+    return is_starved;
+}
+
+/* Neither can fail where sj_priority_try has not. */
+static void set_all(struct sj_sched *sched, int (*set)(pthread_t thread))
+{
+    for (unsigned i = 0; i < sched->n_workers_running; i++)
+        set(sched->workers[i]->thread);
+}
+
+static void look(struct sj_sched *sched)
+{
+    struct sj_guard *guard = &sched->guard;
+    bool is_starved = look_at_all(sched);
+    uint64_t now_ns = sj_clock_ns();
+
+    if (guard->is_yielding && is_starved) {
+        guard->is_yielding = false;
+        guard->entitled_ns = now_ns;
+        set_all(sched, sj_priority_entitle);
+    } else if (!guard->is_yielding && now_ns - guard->entitled_ns >= ENTITLED_NS) {
+        guard->is_yielding = true;
+        set_all(sched, sj_priority_yield);
+    }
+}
+
+/* A worker retracts its announcement before it takes a task: so the queues come first. */
+static bool has_heavy(const struct sj_sched *sched)
+{
+    bool is_any = sj_sched_has_heavy(sched);
+
+    ck_pr_fence_load();
+    for (unsigned i = 0; i < sched->config.n_workers && !is_any; i++)
+        is_any = !sj_idle_is_announced(&sched->idle_workers, i);
+    return is_any;
+}
+
+static bool claim(struct sj_guard *guard)
+{
+    return ck_pr_load_uint(&guard->is_called) == 0 && ck_pr_cas_uint(&guard->is_called, 0, 1);
+}
+
+/* True: whoever submits the next heavy task calls. */
+static bool may_rest(struct sj_sched *sched)
+{
+    if (has_heavy(sched))
+        return false;
+    ck_pr_store_uint(&sched->guard.is_called, 0);
+    ck_pr_fence_memory(); /* Dekker: before the re-check; pairs with the fence of sj_sched_submit */
+    return !has_heavy(sched) || !claim(&sched->guard);
+}
+
+static const struct timeval interval = {.tv_usec = LOOK_MS * 1000};
+
+static void on_event(evutil_socket_t descriptor, short what, void *argument)
+{
+    struct sj_sched *sched = argument;
+    eventfd_t count;
+
+    if ((what & EV_READ) != 0)
+        eventfd_read(descriptor, &count);
+    look(sched);
+    if (!may_rest(sched) && event_add(sched->guard.timer, &interval) != 0)
+        sj_guard_stop(sched); /* out of memory: better in the way of others than starved */
+}
+
+void sj_guard_init(struct sj_guard *guard)
+{
+    guard->fd = -1;
+    guard->is_called = 1; /* nobody would come */
+}
+
+void sj_guard_fini(struct sj_guard *guard)
+{
+    if (guard->fd >= 0)
+        close(guard->fd);
+    guard->fd = -1;
+}
+
+void sj_guard_call(struct sj_sched *sched)
+{
+    if (claim(&sched->guard) && eventfd_write(sched->guard.fd, 1) != 0)
+        ck_pr_store_uint(&sched->guard.is_called, 0); /* the next one tries again */
+}
+
+static int add_events(struct sj_sched *sched, struct event_base *base)
+{
+    struct sj_guard *guard = &sched->guard;
+
+    guard->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (guard->fd < 0)
+        return -errno;
+    guard->call = event_new(base, guard->fd, EV_READ | EV_PERSIST, on_event, sched);
+    guard->timer = evtimer_new(base, on_event, sched);
+    if (guard->call == NULL || guard->timer == NULL || event_add(guard->call, NULL) != 0 ||
+        event_add(guard->timer, &interval) != 0) /* a heavy task may be in work */
+        return -ENOMEM;
+    return 0;
+}
+
+int sj_guard_start(struct sj_sched *sched, struct event_base *base)
+{
+    int error;
+
+    if (sched->config.worker_nice == 0)
+        return 0;
+    error = sj_priority_try(sched->config.worker_nice);
+    if (error == 0)
+        error = add_events(sched, base);
+    if (error != 0) {
+        sj_guard_stop(sched);
+        sj_guard_fini(&sched->guard);
+        return error;
+    }
+    sched->guard.is_yielding = true;
+    set_all(sched, sj_priority_yield);
+    return 0;
+}
+
+void sj_guard_stop(struct sj_sched *sched)
+{
+    struct sj_guard *guard = &sched->guard;
+
+    ck_pr_store_uint(&guard->is_called, 1); /* who has claimed it before writes in vain */
+    if (guard->is_yielding)
+        set_all(sched, sj_priority_entitle);
+    guard->is_yielding = false;
+    if (guard->call != NULL)
+        event_free(guard->call);
+    if (guard->timer != NULL)
+        event_free(guard->timer);
+    guard->call = guard->timer = NULL;
+}

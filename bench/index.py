@@ -77,6 +77,8 @@ class Subject:
                           f"--control {self.control} {' '.join(options)} $root")
         self.server = servers.Server(row, bench.program)
         self.start = bench.start(self.server, root, target)
+        while self.status()["index"]["generation"] == 0:  # a warm start answers before it has an index
+            time.sleep(0.005)
 
     def __enter__(self):
         return self

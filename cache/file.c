@@ -94,19 +94,35 @@ void sj_root_keep(struct sj_root **root, struct sj_root *before)
     *root = before;
 }
 
-int sj_root_resolve(const struct sj_root *root, const char *path, int flags)
+static int open_below(const struct sj_root *root, const char *path, struct open_how how)
 {
-    struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
-                           .resolve = RESOLVE_NO_MAGICLINKS};
+    long descriptor = -1;
+    how.flags |= O_CLOEXEC;
+    how.resolve |= RESOLVE_NO_MAGICLINKS;
     if (!root->follows_symlinks)
         how.resolve |= RESOLVE_BENEATH;
-    long descriptor = -1;
     for (int tries = 0; descriptor < 0 && tries < RESOLVE_TRIES; tries++) {
         descriptor = syscall(SYS_openat2, root->descriptor, path, &how, sizeof(how));
         if (descriptor < 0 && errno != EAGAIN && errno != EINTR)
             return -errno;
     }
     return descriptor < 0 ? -EAGAIN : (int)descriptor;
+}
+
+int sj_root_resolve(const struct sj_root *root, const char *path, int flags)
+{
+    return open_below(root, path, (struct open_how){.flags = (uint64_t)(unsigned)flags});
+}
+
+int sj_root_look(const struct sj_root *root, const char *path, struct stat *status)
+{
+    struct open_how how = {.flags = O_PATH, .resolve = RESOLVE_NO_SYMLINKS};
+    int descriptor = open_below(root, path, how);
+    if (descriptor < 0)
+        return descriptor;
+    int error = fstat(descriptor, status) < 0 ? -errno : 0;
+    close(descriptor);
+    return error;
 }
 
 int sj_root_open(const struct sj_root *root, const char *path, struct sj_identity *identity)
@@ -124,6 +140,19 @@ int sj_root_open(const struct sj_root *root, const char *path, struct sj_identit
     }
     sj_identity_of(&status, identity);
     return descriptor;
+}
+
+bool sj_root_is_well_known(const struct sj_root *root, const char *path)
+{
+    return strcmp(path, ".well-known") == 0 && strcmp(root->prefix, "/") == 0;
+}
+
+bool sj_is_nameable(const char *path)
+{
+    for (; *path != '\0'; path++)
+        if ((unsigned char)*path < 0x20 || *path == 0x7f)
+            return false;
+    return true;
 }
 
 struct sj_file *sj_file_new(struct sj_arena *arena, size_t length)

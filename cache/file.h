@@ -64,11 +64,21 @@ void sj_root_keep(struct sj_root **root, struct sj_root *before);
  * -errno: -EXDEV when it leaves the root (an absolute link always does). */
 int sj_root_resolve(const struct sj_root *root, const char *path, int flags);
 
+/* The state of what the path names below `root`, found over no link at all: 0, or -errno: -ELOOP
+ * when there is one. */
+int sj_root_look(const struct sj_root *root, const char *path, struct stat *status);
+
 /* Opens a regular file for reading below `root` by its relative path, as sj_root_resolve does, with
  * O_NONBLOCK and O_NOCTTY; then fstat.  The descriptor, and `*identity`; or -errno: -EXDEV when the
  * path leaves the root, -ELOOP, -ENOENT, -EACCES, -EMFILE..., -EINVAL for anything but a regular
  * file. */
 int sj_root_open(const struct sj_root *root, const char *path, struct sj_identity *identity);
+
+/* Is it the one dot name that is served in any case (RFC 8615), at the top of the site? */
+bool sj_root_is_well_known(const struct sj_root *root, const char *path);
+
+/* Has it no control characters, so that a URL can name it? */
+bool sj_is_nameable(const char *path);
 
 /* What a pre-compressed file expands to; found when it is read as a variant of another. */
 enum sj_expansion_outcome {

@@ -18,6 +18,7 @@ static void take_apart(struct sj_generation *generation)
     sj_set_fini(&generation->faults);
     sj_faults_free(generation->fault_list);
     sj_rules_release(generation->rules);
+    sj_ledger_release(generation->ledger);
     free(generation->sheaves);
     free(generation->roots);
     free(generation);
@@ -184,6 +185,11 @@ const struct sj_entry *sj_generation_find_page(const struct sj_generation *gener
 const struct sj_generation_summary *sj_generation_summary(const struct sj_generation *generation)
 {
     return &generation->summary;
+}
+
+bool sj_generation_is_built(const struct sj_generation *generation)
+{
+    return generation->summary.number > 0;
 }
 
 const struct sj_entry *sj_generation_not_found(const struct sj_generation *generation)

@@ -27,6 +27,10 @@ const struct sj_entry *sj_generation_find(const struct sj_generation *generation
 
 const struct sj_generation_summary *sj_generation_summary(const struct sj_generation *generation);
 
+/* False: it is the empty one of before the first build, and what it does not have may well be
+ * there. */
+bool sj_generation_is_built(const struct sj_generation *generation);
+
 /* Special entries, or NULL: the root's 404.html; the file of --spa. */
 const struct sj_entry *sj_generation_not_found(const struct sj_generation *generation);
 const struct sj_entry *sj_generation_fallback(const struct sj_generation *generation);

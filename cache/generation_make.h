@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include "cache/fault.h"
 #include "cache/generation.h"
+#include "cache/ledger.h"
 #include "cache/rules.h"
 #include "cache/set.h"
 #include "cache/sheaf.h"
@@ -25,6 +26,7 @@ struct sj_generation {
     struct sj_rules *rules; /* or NULL */
     struct sj_root **roots;
     size_t n_roots;
+    struct sj_ledger *ledger; /* of the empty one alone: what was known before (cache/early.h) */
     const struct sj_entry *not_found;
     const struct sj_entry *fallback;
     struct sj_generation_summary summary;

@@ -86,6 +86,10 @@ int sj_index_new(const struct sj_index_config *config, struct sj_sched *sched, s
  * or -ENOMEM. */
 int sj_index_open_cache(struct sj_index *index, const struct sj_cache_config *config);
 
+/* The controlling thread, until the first build has ended: files that are known from the last run,
+ * so that sj_index_find_early may find them. */
+size_t sj_index_known_files(const struct sj_index *index);
+
 /* After sj_sched_stop; no reader is left.  References that responses hold must be gone. */
 void sj_index_free(struct sj_index *index);
 
@@ -163,6 +167,13 @@ void sj_index_end(struct sj_index *index);
  * a deploy before it had there, as long as that is kept; or NULL. */
 const struct sj_entry *sj_index_find_vanished(struct sj_index *index, const char *path,
                                               size_t length);
+
+/* Between the two, with an empty generation (sj_generation_is_built): the entry that a file has if
+ * it is in the state in which the last run has read it, see cache/early.h; the caller's reference.
+ * NULL: the first build will say. */
+struct sj_entry *sj_index_find_early(const struct sj_index *index,
+                                     const struct sj_generation *generation, const char *path,
+                                     size_t length);
 
 /* The controlling thread.  Prints what the current generation holds: one line a URL, then totals.
  */

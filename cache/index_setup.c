@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "cache/early.h"
 #include "core/thread.h"
 
 static int open_roots(const struct sj_settings *settings, struct sj_generation *first, char *error,
@@ -155,6 +156,21 @@ static void free_plans(struct sj_plan *plan)
     }
 }
 
+static struct sj_generation *served(const struct sj_index *index)
+{
+    unsigned n;
+    return sj_deploys_list(index->deploys, &n)[0].generation;
+}
+
+/* The empty generation goes by it, as long as readers have that. */
+static void remember(struct sj_index *index)
+{
+    struct sj_ledger *ledger = sj_upkeep_ledger(index->upkeep);
+    if (ledger != NULL)
+        sj_ledger_acquire(ledger);
+    served(index)->ledger = ledger;
+}
+
 int sj_index_open_cache(struct sj_index *index, const struct sj_cache_config *config)
 {
     struct sj_upkeep_config upkeep = {.cache = config,
@@ -166,7 +182,23 @@ int sj_index_open_cache(struct sj_index *index, const struct sj_cache_config *co
                                       .ended = sj_index_on_upkept,
                                       .argument = index};
     bool has_use = config->compresses || config->directory != NULL;
-    return has_use ? sj_upkeep_new(&upkeep, &index->upkeep) : 0;
+    int code = has_use ? sj_upkeep_new(&upkeep, &index->upkeep) : 0;
+    if (code == 0 && has_use)
+        remember(index);
+    return code;
+}
+
+size_t sj_index_known_files(const struct sj_index *index)
+{
+    const struct sj_ledger *ledger = served(index)->ledger;
+    return ledger == NULL ? 0 : sj_ledger_size(ledger);
+}
+
+struct sj_entry *sj_index_find_early(const struct sj_index *index,
+                                     const struct sj_generation *generation, const char *path,
+                                     size_t length)
+{
+    return sj_early_find(generation, index->settings, (struct sj_text){path, length});
 }
 
 void sj_index_free(struct sj_index *index)

@@ -12,8 +12,9 @@
 #include <unistd.h>
 #include <xxhash.h>
 #include "cache/replace.h"
+#include "core/counted.h"
 
-#define VERSION 1
+#define VERSION 2
 
 /* All numbers are little-endian; digests are in their canonical form. */
 struct header {
@@ -45,15 +46,29 @@ _Static_assert(sizeof(struct header) == 64 && sizeof(struct record) == 88,
 
 static const uint8_t magic[8] = "sjledger";
 
-/* Header and records in one block, as they are in the file. */
-struct image {
+/* The records are in the order of identities.  From the header on it is as in the file. */
+struct sj_ledger {
+    uint64_t references;
     struct header header;
     struct record records[];
 };
 
-static size_t image_size(size_t n_records)
+_Static_assert(offsetof(struct sj_ledger, records) ==
+                   offsetof(struct sj_ledger, header) + sizeof(struct header),
+               "header and records are written in one piece");
+
+static size_t file_size(size_t n_records)
 {
-    return sizeof(struct image) + n_records * sizeof(struct record);
+    return sizeof(struct header) + n_records * sizeof(struct record);
+}
+
+/* Room for so many records; NULL: no memory. */
+static struct sj_ledger *allocate(size_t n_records)
+{
+    struct sj_ledger *made = malloc(sizeof(*made) + n_records * sizeof(struct record));
+    if (made != NULL)
+        made->references = 1;
+    return made;
 }
 
 static int make_path(char path[PATH_MAX], const char *directory, struct sj_text name)
@@ -94,16 +109,21 @@ static void put(const struct sj_file *file, struct record *record)
     memcpy(record->expansion_digest, file->expansion.digest, sizeof(record->expansion_digest));
 }
 
+static struct sj_identity identity_of(const struct record *record)
+{
+    return (struct sj_identity){.device = le64toh(record->device),
+                                .inode = le64toh(record->inode),
+                                .size = le64toh(record->size),
+                                .modified_ns = (int64_t)le64toh(record->modified_ns),
+                                .changed_ns = (int64_t)le64toh(record->changed_ns)};
+}
+
 static struct sj_file *get(const struct record *record)
 {
     struct sj_file *file = malloc(sizeof(*file));
     if (file == NULL)
         return NULL;
-    *file = (struct sj_file){.identity = {.device = le64toh(record->device),
-                                          .inode = le64toh(record->inode),
-                                          .size = le64toh(record->size),
-                                          .modified_ns = (int64_t)le64toh(record->modified_ns),
-                                          .changed_ns = (int64_t)le64toh(record->changed_ns)},
+    *file = (struct sj_file){.identity = identity_of(record),
                              .references = 1,
                              .length = le64toh(record->size),
                              .descriptor = -1,
@@ -116,7 +136,27 @@ static struct sj_file *get(const struct record *record)
     return file;
 }
 
-static int replace(const char *path, const struct image *image, size_t size)
+static int compare(const struct sj_identity *a, const struct sj_identity *b)
+{
+    if (a->device != b->device)
+        return a->device < b->device ? -1 : 1;
+    if (a->inode != b->inode)
+        return a->inode < b->inode ? -1 : 1;
+    if (a->size != b->size)
+        return a->size < b->size ? -1 : 1;
+    if (a->modified_ns != b->modified_ns)
+        return a->modified_ns < b->modified_ns ? -1 : 1;
+    return (a->changed_ns > b->changed_ns) - (a->changed_ns < b->changed_ns);
+}
+
+static int compare_records(const void *a, const void *b)
+{
+    struct sj_identity x = identity_of(a);
+    struct sj_identity y = identity_of(b);
+    return compare(&x, &y);
+}
+
+static int replace(const char *path, const struct header *from, size_t size)
 {
     struct sj_replacement *replacement = malloc(sizeof(*replacement));
     if (replacement == NULL)
@@ -126,7 +166,7 @@ static int replace(const char *path, const struct image *image, size_t size)
         free(replacement);
         return error;
     }
-    error = sj_replacement_write(replacement, image, size);
+    error = sj_replacement_write(replacement, from, size);
     if (error == 0) {
         error = sj_replacement_commit(replacement, path);
         close(replacement->descriptor);
@@ -145,17 +185,17 @@ int sj_ledger_write(const char *directory, struct sj_text name, const struct sj_
     int error = directory == NULL ? 0 : make_path(path, directory, name);
     if (directory == NULL || error != 0)
         return error;
-    struct image *image = malloc(image_size(n_files));
-    if (image == NULL)
+    struct sj_ledger *made = allocate(n_files);
+    if (made == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < n_files; i++)
         if (!files[i]->is_racy)
-            put(files[i], &image->records[n_records++]);
-    describe(&image->header, name, n_records);
-    put_hash(image->header.checksum,
-             XXH3_128bits(image->records, n_records * sizeof(struct record)));
-    error = replace(path, image, image_size(n_records));
-    free(image);
+            put(files[i], &made->records[n_records++]);
+    qsort(made->records, n_records, sizeof(struct record), compare_records);
+    describe(&made->header, name, n_records);
+    put_hash(made->header.checksum, XXH3_128bits(made->records, n_records * sizeof(struct record)));
+    error = replace(path, &made->header, file_size(n_records));
+    free(made);
     return error;
 }
 
@@ -181,19 +221,19 @@ static bool has_header(int descriptor, struct sj_text name, struct header *heade
         return false;
     size_t n_records = ((size_t)status.st_size - sizeof(*header)) / sizeof(struct record);
     describe(&wanted, name, n_records);
-    return (size_t)status.st_size == image_size(n_records) &&
+    return (size_t)status.st_size == file_size(n_records) &&
            memcmp(header, &wanted, offsetof(struct header, checksum)) == 0;
 }
 
-/* 0 and the image, or NULL if it is not right; -ENOMEM. */
-static int read_image(int descriptor, struct sj_text name, struct image **image)
+/* 0 and the ledger, or NULL if it is not right or empty; -ENOMEM. */
+static int read_open(int descriptor, struct sj_text name, struct sj_ledger **ledger)
 {
     struct header header;
     uint8_t checksum[16];
-    if (!has_header(descriptor, name, &header))
+    if (!has_header(descriptor, name, &header) || header.n_records == 0)
         return 0;
     size_t length = le64toh(header.n_records) * sizeof(struct record);
-    struct image *made = malloc(sizeof(*made) + length);
+    struct sj_ledger *made = allocate(le64toh(header.n_records));
     if (made == NULL)
         return -ENOMEM;
     made->header = header;
@@ -201,49 +241,61 @@ static int read_image(int descriptor, struct sj_text name, struct image **image)
     if (is_read)
         put_hash(checksum, XXH3_128bits(made->records, length));
     if (is_read && memcmp(checksum, header.checksum, sizeof(checksum)) == 0)
-        *image = made;
+        *ledger = made;
     else
         free(made);
     return 0;
 }
 
-static int make_files(const struct image *image, struct sj_file ***files)
-{
-    size_t n_records = le64toh(image->header.n_records);
-    struct sj_file **made = malloc(n_records * sizeof(struct sj_file *));
-    if (made == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; i < n_records; i++) {
-        made[i] = get(&image->records[i]);
-        if (made[i] == NULL) {
-            while (i-- > 0)
-                sj_file_release(made[i]);
-            free(made);
-            return -ENOMEM;
-        }
-    }
-    *files = made;
-    return 0;
-}
-
-int sj_ledger_read(const char *directory, struct sj_text name, struct sj_file ***files,
-                   size_t *n_files)
+int sj_ledger_read(const char *directory, struct sj_text name, struct sj_ledger **ledger)
 {
     char path[PATH_MAX];
-    struct image *image = NULL;
-    *files = NULL;
-    *n_files = 0;
+    *ledger = NULL;
     if (directory == NULL || make_path(path, directory, name) != 0)
         return 0;
     int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (descriptor < 0)
         return 0;
-    int error = read_image(descriptor, name, &image);
+    int error = read_open(descriptor, name, ledger);
     close(descriptor);
-    if (error == 0 && image != NULL && image->header.n_records != 0)
-        error = make_files(image, files);
-    if (*files != NULL)
-        *n_files = le64toh(image->header.n_records);
-    free(image);
     return error;
+}
+
+void sj_ledger_acquire(struct sj_ledger *ledger)
+{
+    sj_counted_acquire(&ledger->references);
+}
+
+void sj_ledger_release(struct sj_ledger *ledger)
+{
+    if (ledger != NULL && sj_counted_release(&ledger->references))
+        free(ledger);
+}
+
+size_t sj_ledger_size(const struct sj_ledger *ledger)
+{
+    return le64toh(ledger->header.n_records);
+}
+
+struct sj_file *sj_ledger_get(const struct sj_ledger *ledger, size_t at)
+{
+    return get(&ledger->records[at]);
+}
+
+struct sj_file *sj_ledger_find(const struct sj_ledger *ledger, const struct sj_identity *identity)
+{
+    size_t first = 0;
+    size_t end = sj_ledger_size(ledger);
+    while (first < end) {
+        size_t middle = first + (end - first) / 2;
+        struct sj_identity other = identity_of(&ledger->records[middle]);
+        int order = compare(identity, &other);
+        if (order == 0)
+            return get(&ledger->records[middle]);
+        if (order > 0)
+            first = middle + 1;
+        else
+            end = middle;
+    }
+    return NULL;
 }

@@ -169,21 +169,13 @@ static void add_link(struct sj_scan_directory *directory, const char *name)
         close(target);
 }
 
-static bool is_nameable(const char *name)
-{
-    for (; *name != '\0'; name++)
-        if ((unsigned char)*name < 0x20 || *name == 0x7f)
-            return false;
-    return true;
-}
-
 /* Dot names that are not to be served. */
 static bool is_passed_over(const struct sj_scan_directory *directory, const char *name)
 {
     if (name[0] != '.')
         return false;
-    bool is_well_known = directory->path_length == 0 && strcmp(name, ".well-known") == 0 &&
-                         strcmp(directory->scan->root->prefix, "/") == 0;
+    bool is_well_known =
+        directory->path_length == 0 && sj_root_is_well_known(directory->scan->root, name);
     return !directory->scan->serves_dotfiles && !is_well_known;
 }
 
@@ -202,7 +194,7 @@ static void add_item(struct sj_scan_directory *directory, int descriptor, const 
     struct stat status;
     if (is_passed_over(directory, name)) {
         add_odd_item(directory, descriptor, name);
-    } else if (!is_nameable(name)) {
+    } else if (!sj_is_nameable(name)) {
         add_fault(directory, name, "name with control characters");
         add_odd_item(directory, descriptor, name);
     } else if (directory->path_length + strlen(name) + 2 > PATH_MAX) {

@@ -13,8 +13,8 @@
 
 /*
  * Who touches what: the flags by ck_pr the controlling thread sets and the work looks at;
- * may_settle is set before a build is submitted and read by that; is_ledger_old and has_begun are
- * the builds'; and the controlling thread's between them; the rest is the controlling thread's.
+ * may_settle is set before a build is submitted and read by that; is_ledger_old is the
+ * builds', and the controlling thread's between them; the rest is the controlling thread's.
  */
 struct sj_upkeep {
     struct sj_task task; /* first: the work */
@@ -32,7 +32,6 @@ struct sj_upkeep {
     bool has_resumed;      /* no build is under way */
     bool is_working;
     bool may_settle;
-    bool has_begun;
     bool has_trimmed;
     bool is_ledger_old;
     uint64_t ledger_ns; /* when the last one was listed */
@@ -167,6 +166,11 @@ int sj_upkeep_new(const struct sj_upkeep_config *config, struct sj_upkeep **upke
     return error;
 }
 
+struct sj_ledger *sj_upkeep_ledger(const struct sj_upkeep *upkeep)
+{
+    return upkeep->warm != NULL ? sj_warm_ledger(upkeep->warm) : NULL;
+}
+
 void sj_upkeep_free(struct sj_upkeep *upkeep)
 {
     if (upkeep == NULL)
@@ -223,9 +227,8 @@ void sj_upkeep_begin(struct sj_upkeep *upkeep, struct sj_build *build)
         build->has_new_variants = sj_variants_settle(upkeep->variants);
     if (upkeep->may_settle && upkeep->warm != NULL)
         sj_warm_settle(upkeep->warm);
-    if (!upkeep->has_begun && upkeep->warm != NULL)
-        sj_warm_read(upkeep->warm, build->stock);
-    upkeep->has_begun = true;
+    if (upkeep->warm != NULL)
+        sj_warm_take(upkeep->warm, build->stock);
 }
 
 void sj_upkeep_end(struct sj_upkeep *upkeep, enum sj_deploy_kind kind,

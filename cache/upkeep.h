@@ -33,6 +33,9 @@ struct sj_upkeep_config {
 /* 0 or -ENOMEM.  A cache directory that cannot be used is said, and done without. */
 int sj_upkeep_new(const struct sj_upkeep_config *config, struct sj_upkeep **upkeep);
 
+/* Before the first build: what is known of the files from the last run; or NULL. */
+struct sj_ledger *sj_upkeep_ledger(const struct sj_upkeep *upkeep);
+
 /* After sj_sched_stop.  Writes the ledger, if there is something new to say. */
 void sj_upkeep_free(struct sj_upkeep *upkeep);
 

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <xxhash.h>
-#include "cache/ledger.h"
 #include "core/group.h"
 #include "core/pr.h"
 #include "core/sched.h"
@@ -31,6 +30,7 @@ struct sj_warm {
     struct sj_log *log;
     struct sj_arena *arena;
     unsigned n_workers;
+    struct sj_ledger *ledger; /* of the last run, until the first build; or NULL */
     struct batch *noted, *batches;
     uint32_t has_doubts; /* by ck_pr */
     struct sj_file **listed;
@@ -61,21 +61,6 @@ static int set_name(struct sj_warm *warm, const struct sj_settings *settings)
         fprintf(to, "%s=%s/%s\n", settings->roots[i].prefix, path[0] == '/' ? "" : here, path);
     }
     return fclose(to) == 0 ? 0 : -ENOMEM;
-}
-
-struct sj_warm *sj_warm_new(const struct sj_warm_config *config)
-{
-    struct sj_warm *made = malloc(sizeof(*made));
-    if (made == NULL)
-        return NULL;
-    *made = (struct sj_warm){.directory = config->directory,
-                             .log = config->log,
-                             .arena = config->settings->arena,
-                             .n_workers = config->n_workers};
-    if (set_name(made, config->settings) == 0)
-        return made;
-    sj_warm_free(made);
-    return NULL;
 }
 
 static void free_batch(struct batch *batch)
@@ -110,6 +95,7 @@ void sj_warm_free(struct sj_warm *warm)
     free_batches(warm->noted);
     free_batches(warm->batches);
     drop_listed(warm);
+    sj_ledger_release(warm->ledger);
     free(warm->name);
     free(warm);
 }
@@ -119,17 +105,40 @@ static struct sj_text name_of(const struct sj_warm *warm)
     return (struct sj_text){warm->name, warm->name_size};
 }
 
-void sj_warm_read(const struct sj_warm *warm, struct sj_stock *stock)
+struct sj_warm *sj_warm_new(const struct sj_warm_config *config)
 {
-    struct sj_file **files;
-    size_t n_files;
-    if (sj_ledger_read(warm->directory, name_of(warm), &files, &n_files) != 0)
-        return;
-    for (size_t i = 0; i < n_files; i++) {
-        (void)!sj_stock_put(stock, files[i]);
-        sj_file_release(files[i]);
+    struct sj_warm *made = malloc(sizeof(*made));
+    if (made == NULL)
+        return NULL;
+    *made = (struct sj_warm){.directory = config->directory,
+                             .log = config->log,
+                             .arena = config->settings->arena,
+                             .n_workers = config->n_workers};
+    if (set_name(made, config->settings) != 0) {
+        sj_warm_free(made);
+        return NULL;
     }
-    free(files);
+    (void)!sj_ledger_read(made->directory, name_of(made), &made->ledger);
+    return made;
+}
+
+struct sj_ledger *sj_warm_ledger(const struct sj_warm *warm)
+{
+    return warm->ledger;
+}
+
+void sj_warm_take(struct sj_warm *warm, struct sj_stock *stock)
+{
+    size_t n_files = warm->ledger != NULL ? sj_ledger_size(warm->ledger) : 0;
+    for (size_t i = 0; i < n_files; i++) {
+        struct sj_file *file = sj_ledger_get(warm->ledger, i);
+        if (file == NULL)
+            break;
+        (void)!sj_stock_put(stock, file);
+        sj_file_release(file);
+    }
+    sj_ledger_release(warm->ledger);
+    warm->ledger = NULL;
 }
 
 void sj_warm_note(struct sj_warm *warm, struct sj_stock *stock)

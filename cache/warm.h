@@ -4,7 +4,8 @@
 /*
  * Warm starts: an unchanged tree is served before any of its contents is read.
  *
- *   first build   read     the ledger's files go into the stock; its task
+ *   start         new      reads the ledger of the last run; early answers go by it (cache/early.h)
+ *   first build   take     the ledger's files go into the stock; its task
  *   begin of one  settle   what came of the filling; its task
  *   end of one    note     which of them it has found again; the controlling thread
  *   else          fill     the bytes that are to be held, the descriptors; a heavy task
@@ -17,6 +18,7 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
+#include "cache/ledger.h"
 #include "cache/settings.h"
 #include "cache/stock.h"
 #include "core/log.h"
@@ -30,14 +32,17 @@ struct sj_warm_config {
     unsigned n_workers;
 };
 
-/* NULL: no memory. */
+/* Reads the ledger; where memory lacks for that, the start is colder, no more.  NULL: no memory. */
 struct sj_warm *sj_warm_new(const struct sj_warm_config *config);
 
 /* When no other call is under way. */
 void sj_warm_free(struct sj_warm *warm);
 
-/* Lack of memory makes a start colder, no more. */
-void sj_warm_read(const struct sj_warm *warm, struct sj_stock *stock);
+/* The ledger of the last run, until it is taken; or NULL. */
+struct sj_ledger *sj_warm_ledger(const struct sj_warm *warm);
+
+/* In the first build; in later ones nothing is left to take. */
+void sj_warm_take(struct sj_warm *warm, struct sj_stock *stock);
 
 /* It may be beside a fill of before. */
 void sj_warm_note(struct sj_warm *warm, struct sj_stock *stock);

@@ -13,16 +13,8 @@
 #include "http/accesslog.h"
 #include "http/input.h"
 
-#define SJ_LINGER_NS (2 * 1000000000ull)
-
 /* A response of so many octets reaches the client before anything that it may still send. */
 #define SJ_SMALL (16 * 1024)
-
-static struct sj_connection *of_deadline(struct sj_deadline *deadline)
-{
-    return (struct sj_connection *)(void *)((char *)deadline -
-                                            offsetof(struct sj_connection, deadline));
-}
 
 static struct sj_connection *of_message(struct sj_message *message)
 {
@@ -75,6 +67,29 @@ void sj_connection_free(struct sj_connection *connection)
     free(connection);
 }
 
+static void on_discarded(evutil_socket_t socket, short what, void *argument)
+{
+    struct sj_connection *connection = argument;
+    ssize_t length;
+
+    (void)what;
+    length = recv(socket, connection->shard->composer.scratch, SJ_SCRATCH, 0);
+    if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR))
+        sj_connection_free(connection);
+}
+
+/* From now on reads and throws away, until the client's end; then frees the connection. */
+static void discard(struct sj_connection *connection)
+{
+    if (connection->input != NULL)
+        bufferevent_disable(connection->input, EV_READ);
+    event_del(&connection->readable);
+    event_assign(&connection->readable, sj_loop_base(connection->shard->loop), connection->socket,
+                 EV_READ | EV_PERSIST, on_discarded, connection);
+    if (event_add(&connection->readable, NULL) != 0)
+        sj_connection_free(connection);
+}
+
 /* Closes in stages (RFC 9112 section 9.6): octets that come after a close, or were not read before,
  * make the kernel send a reset, which can destroy the response before the client has read it.  At
  * once only a connection that its client asked to close, behind a small response. */
@@ -89,7 +104,7 @@ static void close_connection(struct sj_connection *connection)
         return;
     }
     sj_connection_enter(connection, SJ_PHASE_LINGER);
-    sj_input_discard(connection);
+    discard(connection);
 }
 
 /* Whoever sent the last octet of a response, or gave up: counts, logs, frees the exchange. */
@@ -106,6 +121,13 @@ static void end_exchange(struct sj_connection *connection, struct sj_shard *by)
         sj_accesslog_write(log, &connection->peer.any, exchange);
     connection->exchange = NULL;
     free_exchange(by, exchange);
+}
+
+void sj_connection_cut_off(struct sj_connection *connection)
+{
+    if (connection->deadline.queue == SJ_PHASE_SENDING)
+        end_exchange(connection, connection->shard);
+    sj_connection_free(connection);
 }
 
 static enum sj_outcome outcome_of(struct sj_connection *connection, enum sj_output_state state)
@@ -132,7 +154,11 @@ static void answer(struct sj_connection *connection, struct sj_shard *runner)
         exchange->closes = true;
         connection->lingers = true;
     }
-    sj_static_answer(&runner->service->site, generation, &runner->composer, exchange);
+    if (sj_static_answer(&runner->service->site, generation, &runner->composer, exchange) != 0) {
+        sj_index_end(index);
+        connection->outcome = SJ_OUTCOME_HELD;
+        return;
+    }
     /* a thief does not close: the owner's turn may be a while away */
     exchange->output.is_last = exchange->closes && runner == connection->shard;
     state = sj_output_pump(&exchange->output, connection->socket);
@@ -146,15 +172,28 @@ static void answer(struct sj_connection *connection, struct sj_shard *runner)
         end_exchange(connection, runner);
 }
 
-/* Have octets come that were not read, or has their end?  Empty lines before a request are no such
- * octets: an open connection has an exchange only for them. */
-static bool has_unread(const struct sj_connection *connection)
+bool sj_connection_has_unread(const struct sj_connection *connection)
 {
     bool is_empty = connection->deadline.queue == SJ_PHASE_OPEN && connection->exchange != NULL;
     char octet;
 
     return (sj_input_is_pending(connection) && !is_empty) ||
            recv(connection->socket, &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* Asks again at once if the build was published meanwhile: sj_connections_resume may have been here
+ * before.  If it was not, the message that makes that happen is not yet posted, or not delivered.
+ */
+static void hold(struct sj_connection *connection)
+{
+    struct sj_index *index = connection->shard->service->site.index;
+    bool is_built = sj_generation_is_built(sj_index_begin(index));
+
+    sj_index_end(index);
+    if (is_built)
+        sj_connection_ask(connection, connection->exchange);
+    else
+        sj_connection_enter(connection, SJ_PHASE_HELD);
 }
 
 /* Owner, with the right back. */
@@ -167,13 +206,16 @@ static void finish(struct sj_connection *connection)
     switch (connection->outcome) {
     case SJ_OUTCOME_DONE:
         /* not over a request that has come: the last response did not say that it was the last */
-        if (is_draining(connection->shard->service) && !has_unread(connection))
+        if (is_draining(connection->shard->service) && !sj_connection_has_unread(connection))
             sj_connection_free(connection);
         else
             sj_input_resume(connection);
         break;
     case SJ_OUTCOME_CLOSE:
         close_connection(connection);
+        break;
+    case SJ_OUTCOME_HELD:
+        hold(connection);
         break;
     case SJ_OUTCOME_WAITS:
         connection->sent = 0;
@@ -246,95 +288,6 @@ static void on_writable(evutil_socket_t socket, short what, void *argument)
     finish(connection);
 }
 
-/* A client that reads slowly is honest as long as it acknowledges at the least rate: what counts
- * is not what the kernel has taken from us but what the client has taken from the kernel. */
-static bool meets_min_rate(struct sj_connection *connection, uint64_t now_ns)
-{
-    const struct sj_config *config = connection->shard->service->config;
-    uint64_t waited_ms = (now_ns - connection->deadline.since_ns) / 1000000;
-    uint64_t sent = connection->exchange->output.sent;
-    int queued = 0;
-    bool is_met;
-
-    if (ioctl(connection->socket, SIOCOUTQ, &queued) == 0 && queued > 0)
-        sent = (uint64_t)queued < sent ? sent - (uint64_t)queued : 0;
-    is_met =
-        sent > connection->sent && (sent - connection->sent) * 1000 >= config->min_rate * waited_ms;
-    connection->sent = sent;
-    return is_met;
-}
-
-/* RFC 9110 section 15.5.9.  A client that has not begun has nothing to be told. */
-static void time_out_request(struct sj_connection *connection)
-{
-    struct sj_exchange_pool *pool = &connection->shard->exchanges;
-    struct sj_exchange *exchange = connection->exchange;
-
-    if (exchange != NULL && connection->deadline.queue == SJ_PHASE_HEAD) {
-        exchange = sj_exchange_new(pool); /* one with a buffer */
-        if (exchange != NULL)
-            exchange->request.method = connection->exchange->request.method;
-        sj_exchange_free(pool, connection->exchange);
-        connection->exchange = NULL;
-    }
-    if (exchange == NULL) {
-        sj_connection_free(connection);
-        return;
-    }
-    exchange->status = 408;
-    exchange->closes = true;
-    connection->lingers = true;
-    sj_connection_ask(connection, exchange);
-}
-
-/* With the response on its way: what has gone is counted and logged. */
-static void cut_off(struct sj_connection *connection)
-{
-    if (connection->deadline.queue == SJ_PHASE_SENDING)
-        end_exchange(connection, connection->shard);
-    sj_connection_free(connection);
-}
-
-static void on_deadline(struct sj_deadline *deadline, uint64_t now_ns)
-{
-    struct sj_connection *connection = of_deadline(deadline);
-    struct sj_deadlines *deadlines = &connection->shard->deadlines;
-
-    switch (deadline->queue) {
-    case SJ_PHASE_OPEN:
-        if (sj_lend_is_lent(&connection->lend))
-            sj_deadline_move(deadlines, deadline, SJ_PHASE_OPEN, now_ns);
-        else
-            sj_connection_free(connection);
-        break;
-    case SJ_PHASE_HEAD:
-    case SJ_PHASE_BODY:
-        time_out_request(connection);
-        break;
-    case SJ_PHASE_SENDING:
-        if (meets_min_rate(connection, now_ns))
-            sj_deadline_move(deadlines, deadline, SJ_PHASE_SENDING, now_ns);
-        else
-            cut_off(connection);
-        break;
-    default:
-        sj_connection_free(connection);
-    }
-}
-
-void sj_connections_init(struct sj_shard *shard)
-{
-    const struct sj_config *config = shard->service->config;
-    uint64_t *durations_ns = shard->deadlines.durations_ns;
-
-    sj_deadlines_init(&shard->deadlines, sj_loop_base(shard->loop), on_deadline);
-    durations_ns[SJ_PHASE_OPEN] = config->keepalive_timeout_ms * 1000000;
-    durations_ns[SJ_PHASE_HEAD] = config->header_timeout_ms * 1000000;
-    durations_ns[SJ_PHASE_BODY] = config->header_timeout_ms * 1000000;
-    durations_ns[SJ_PHASE_SENDING] = config->write_timeout_ms * 1000000;
-    durations_ns[SJ_PHASE_LINGER] = SJ_LINGER_NS;
-}
-
 static void copy_peer(struct sj_connection *connection, const struct sockaddr *peer)
 {
     if (peer->sa_family == AF_INET)
@@ -373,46 +326,4 @@ void sj_connection_open(struct sj_shard *shard, int socket, const struct sockadd
     if (is_draining(shard->service)) /* accepted just before: it has the time of one request */
         sj_connection_enter(connection, SJ_PHASE_HEAD);
     sj_input_start(connection);
-}
-
-/* Calls `act` on every connection of the phase that is there now. */
-static void for_phase(struct sj_shard *shard, enum sj_phase phase,
-                      void (*act)(struct sj_connection *connection))
-{
-    struct sj_deadline_queue *queue = &shard->deadlines.queues[phase];
-    struct sj_deadline *deadline = TAILQ_FIRST(queue);
-    const struct sj_deadline *last = TAILQ_LAST(queue, sj_deadline_queue);
-
-    while (deadline != NULL) {
-        struct sj_deadline *next = deadline == last ? NULL : TAILQ_NEXT(deadline, link);
-
-        act(of_deadline(deadline));
-        deadline = next;
-    }
-}
-
-/* An idle one is closed, but not over a request that has come already: that is served first. */
-static void drain(struct sj_connection *connection)
-{
-    if (!sj_lend_want(&connection->lend) && !has_unread(connection)) /* if lent: finish() */
-        sj_connection_free(connection);
-}
-
-void sj_connections_drain(struct sj_shard *shard)
-{
-    for_phase(shard, SJ_PHASE_OPEN, drain);
-}
-
-static void drop(struct sj_connection *connection)
-{
-    if (sj_lend_want(&connection->lend))
-        connection->is_dropped = true;
-    else
-        cut_off(connection);
-}
-
-void sj_connections_drop(struct sj_shard *shard)
-{
-    for (enum sj_phase phase = 0; phase < SJ_PHASES; phase++)
-        for_phase(shard, phase, drop);
 }

@@ -9,6 +9,8 @@
  *            quick task                     (lent: no limit)
  *   HEAD     the rest of a request's head   header-timeout       408, closes
  *   BODY     the rest of its body           header-timeout       408, closes
+ *   HELD     the first build, as nothing is  (as long as that     asks again
+ *            known of the path before         takes)
  *   SENDING  room in the socket             write-timeout        closes, unless min-rate is met
  *   LINGER   the client's end, after ours   2 s                  closes
  *
@@ -28,6 +30,7 @@ enum sj_phase {
     SJ_PHASE_OPEN,
     SJ_PHASE_HEAD,
     SJ_PHASE_BODY,
+    SJ_PHASE_HELD,
     SJ_PHASE_SENDING,
     SJ_PHASE_LINGER,
     SJ_PHASES
@@ -37,6 +40,7 @@ enum sj_outcome { /* of a quick task */
                   SJ_OUTCOME_DONE,
                   SJ_OUTCOME_CLOSE, /* done, and the connection is to be closed */
                   SJ_OUTCOME_WAITS, /* the rest is to be sent by the owner */
+                  SJ_OUTCOME_HELD,  /* cannot be answered before the first build has ended */
                   SJ_OUTCOME_FAILED
 };
 
@@ -76,17 +80,24 @@ void sj_connection_open(struct sj_shard *shard, int socket, const struct sockadd
 /* Sets up the shard's deadlines by the table above. */
 void sj_connections_init(struct sj_shard *shard);
 
+/* The first build has been published: asks again what was held. */
+void sj_connections_resume(struct sj_shard *shard);
+
 /* Closes idle connections now and the others after their response. */
 void sj_connections_drain(struct sj_shard *shard);
 
-/* Closes all now; lent ones as soon as they are back. */
+/* Closes all now; lent ones as soon as they are back, held ones with 503. */
 void sj_connections_drop(struct sj_shard *shard);
 
-/* For http/input.c.  free: not while lent.  ask: the exchange is complete, or has a status to
- * answer with; it becomes the connection's task.  enter: goes into a phase, its time beginning now.
- */
+/* For http/input.c and connections.c.  free: not while lent.  ask: the exchange is complete, or has
+ * a status to answer with; it becomes the connection's task.  enter: goes into a phase, its time
+ * beginning now.  cut_off: frees; of a response on its way is counted and logged what has gone.
+ * has_unread: have octets come that were not read, or has their end?  Empty lines before a request
+ * are no such octets: an open connection has an exchange only for them. */
 void sj_connection_free(struct sj_connection *connection);
 void sj_connection_ask(struct sj_connection *connection, struct sj_exchange *exchange);
 void sj_connection_enter(struct sj_connection *connection, enum sj_phase phase);
+void sj_connection_cut_off(struct sj_connection *connection);
+bool sj_connection_has_unread(const struct sj_connection *connection);
 
 #endif

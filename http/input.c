@@ -296,7 +296,8 @@ void sj_input_resume(struct sj_connection *connection)
  * call sj_input_resume. */
 static bool may_parse(struct sj_connection *connection)
 {
-    return !sj_lend_want(&connection->lend) && connection->deadline.queue != SJ_PHASE_SENDING &&
+    return !sj_lend_want(&connection->lend) && connection->deadline.queue != SJ_PHASE_HELD &&
+           connection->deadline.queue != SJ_PHASE_SENDING &&
            connection->deadline.queue != SJ_PHASE_LINGER;
 }
 
@@ -314,11 +315,12 @@ static void on_event(struct bufferevent *input, short what, void *argument)
 {
     struct sj_connection *connection = argument;
 
-    (void)input;
-    (void)what; /* end of file or an error: either way no more will come */
+    (void)input; /* end of file or an error: either way no more will come */
     connection->has_ended = true;
     if (may_parse(connection))
         sj_input_resume(connection);
+    else if (connection->deadline.queue == SJ_PHASE_HELD && (what & BEV_EVENT_ERROR) != 0)
+        sj_connection_free(connection);
 }
 
 /* The whole of a request in one piece goes on from here; anything else is put aside. */
@@ -372,41 +374,29 @@ static bool receive(struct sj_connection *connection)
     return true;
 }
 
+/* Nobody is there any more; a client that has only ended its side may still want its answer. */
+static bool has_reset(int socket)
+{
+    char octet;
+
+    return recv(socket, &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno != EAGAIN &&
+           errno != EINTR;
+}
+
 /* A request that comes while another is in work stays in the kernel. */
 static void on_readable(evutil_socket_t socket, short what, void *argument)
 {
     struct sj_connection *connection = argument;
 
-    (void)socket;
     (void)what;
     if (may_parse(connection)) {
         receive(connection);
+    } else if (connection->deadline.queue == SJ_PHASE_HELD && has_reset(socket)) {
+        sj_connection_free(connection);
     } else {
         event_del(&connection->readable);
         connection->reading = SJ_READS_NOT;
     }
-}
-
-static void on_discarded(evutil_socket_t socket, short what, void *argument)
-{
-    struct sj_connection *connection = argument;
-    ssize_t length;
-
-    (void)what;
-    length = recv(socket, connection->shard->composer.scratch, SJ_SCRATCH, 0);
-    if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR))
-        sj_connection_free(connection);
-}
-
-void sj_input_discard(struct sj_connection *connection)
-{
-    if (connection->input != NULL)
-        bufferevent_disable(connection->input, EV_READ);
-    event_del(&connection->readable);
-    event_assign(&connection->readable, sj_loop_base(connection->shard->loop), connection->socket,
-                 EV_READ | EV_PERSIST, on_discarded, connection);
-    if (event_add(&connection->readable, NULL) != 0)
-        sj_connection_free(connection);
 }
 
 void sj_input_start(struct sj_connection *connection)

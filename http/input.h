@@ -32,8 +32,4 @@ bool sj_input_is_pending(const struct sj_connection *connection);
 /* Must the owner resume after the response, whether or not more comes? */
 bool sj_input_needs_owner(const struct sj_connection *connection);
 
-/* From now on reads and throws away, until the client's end; then frees the connection.  May free
- * it at once. */
-void sj_input_discard(struct sj_connection *connection);
-
 #endif

@@ -45,6 +45,13 @@ static void on_order_drain(struct sj_message *message)
     sj_connections_drain(order->shard);
 }
 
+static void on_order_resume(struct sj_message *message)
+{
+    struct sj_order *order = (struct sj_order *)(void *)message;
+
+    sj_connections_resume(order->shard);
+}
+
 static void on_order_drop(struct sj_message *message)
 {
     struct sj_order *order = (struct sj_order *)(void *)message;
@@ -55,8 +62,8 @@ static void on_order_drop(struct sj_message *message)
 
 static void order_all(struct sj_server *server, enum sj_order_kind kind)
 {
-    static void (*const deliver[SJ_ORDERS])(struct sj_message *) = {on_order_accept, on_order_drain,
-                                                                    on_order_drop};
+    static void (*const deliver[SJ_ORDERS])(struct sj_message *) = {
+        on_order_accept, on_order_resume, on_order_drain, on_order_drop};
 
     for (unsigned i = 0; i < server->service.n_shards; i++) {
         struct sj_order *order = &server->orders[i * SJ_ORDERS + kind];
@@ -175,7 +182,7 @@ static void describe_listeners(const struct sj_server *server, char *text, size_
                              server->listeners.items[i].address);
 }
 
-/* Only now: during the first build there was nobody to yield to. */
+/* Only now: while nothing is answered there is nobody to yield to. */
 static void make_workers_yield(struct sj_server *server)
 {
     int nice_error = sj_sched_nice_error(server->sched);
@@ -194,7 +201,8 @@ static void make_workers_yield(struct sj_server *server)
                strerror(-error));
 }
 
-static void begin_serving(struct sj_server *server, const struct sj_generation_summary *summary)
+/* `what` there is to serve, for the one line that says so. */
+static void begin_serving(struct sj_server *server, const char *what)
 {
     char addresses[512] = "", line[800];
 
@@ -203,13 +211,30 @@ static void begin_serving(struct sj_server *server, const struct sj_generation_s
     order_all(server, SJ_ORDER_ACCEPT);
     server->is_ready = true;
     make_workers_yield(server);
-    snprintf(line, sizeof(line),
-             "scrubjay %s listening on %s; %llu files, %llu bytes, %llu faults, indexed in %llu ms",
-             PACKAGE_VERSION, addresses, (unsigned long long)summary->n_urls,
-             (unsigned long long)summary->n_bytes, (unsigned long long)summary->n_faults,
-             (unsigned long long)(summary->build_ns / 1000000));
+    snprintf(line, sizeof(line), "scrubjay %s listening on %s; %s", PACKAGE_VERSION, addresses,
+             what);
     sj_log(server->service.log, SJ_LOG_INFO, "%s", line);
     sj_notify_ready(line);
+}
+
+static void serve_first(struct sj_server *server, const struct sj_generation_summary *summary)
+{
+    char what[160];
+
+    snprintf(what, sizeof(what), "%llu files, %llu bytes, %llu faults, indexed in %llu ms",
+             (unsigned long long)summary->n_urls, (unsigned long long)summary->n_bytes,
+             (unsigned long long)summary->n_faults,
+             (unsigned long long)(summary->build_ns / 1000000));
+    begin_serving(server, what);
+}
+
+/* What the last run knew is answered while the first build goes on; the rest waits for that. */
+static void serve_early(struct sj_server *server, size_t n_files)
+{
+    char what[80];
+
+    snprintf(what, sizeof(what), "%zu files known from the last run, indexing", n_files);
+    begin_serving(server, what);
 }
 
 static void say_reloaded(struct sj_server *server, const struct sj_generation_summary *summary)
@@ -229,10 +254,12 @@ static void on_built(void *argument, const struct sj_index_result *result)
     if (result->kind == SJ_DEPLOY_COMPLETED) /* nobody waits for it, and nobody need know */
         return;
     if (result->error == 0 && server->is_ready) {
+        if (result->summary.number == 1)
+            order_all(server, SJ_ORDER_RESUME);
         say_reloaded(server, &result->summary);
     } else if (result->error == 0) {
-        begin_serving(server, &result->summary);
-    } else if (server->is_ready) {
+        serve_first(server, &result->summary);
+    } else if (result->summary.number > 0) {
         sj_log(server->service.log, SJ_LOG_ERROR, "not reloaded, generation %llu serves on: %s",
                (unsigned long long)result->summary.number, result->text);
         sj_notify_ready(result->text);
@@ -261,6 +288,7 @@ static int add_events(struct sj_server *server)
 /* Runs until the dispatching ends; what the index was asked for begins with it. */
 static int run(struct sj_server *server)
 {
+    size_t n_known = sj_index_known_files(server->service.site.index);
     int error = add_events(server);
 
     if (error != 0)
@@ -273,6 +301,8 @@ static int run(struct sj_server *server)
                        strerror(-error));
         return error;
     }
+    if (n_known > 0)
+        serve_early(server, n_known);
     event_base_dispatch(server->base);
     sj_sched_stop(server->sched);
     return 0;

@@ -14,7 +14,7 @@
 #include "http/server.h"
 
 /* What a shard's loop is told to do. */
-enum sj_order_kind { SJ_ORDER_ACCEPT, SJ_ORDER_DRAIN, SJ_ORDER_DROP, SJ_ORDERS };
+enum sj_order_kind { SJ_ORDER_ACCEPT, SJ_ORDER_RESUME, SJ_ORDER_DRAIN, SJ_ORDER_DROP, SJ_ORDERS };
 
 /* A message to a shard's loop; each kind is sent at most once. */
 struct sj_order {

@@ -210,12 +210,16 @@ static bool wants_fallback(const struct sj_step *step)
            sj_negotiate_wants_html(&exchange->request, exchange->buffer);
 }
 
-/* Pages that are still open, and caches, ask for what a deploy has removed. */
+/* Pages that are still open, and caches, ask for what a deploy has removed.  Before the first build
+ * there is nothing but what is known from the last run. */
 static const struct sj_entry *find(struct sj_step *step, struct sj_text path)
 {
     const struct sj_entry *entry = sj_generation_find(step->generation, path.at, path.length);
 
-    if (entry == NULL) {
+    if (entry == NULL && !sj_generation_is_built(step->generation)) {
+        entry = sj_index_find_early(step->site->index, step->generation, path.at, path.length);
+        step->is_early = entry != NULL;
+    } else if (entry == NULL) {
         entry = sj_index_find_vanished(step->site->index, path.at, path.length);
         step->is_vanished = entry != NULL;
     }
@@ -250,34 +254,42 @@ static void answer_known(struct sj_step *step)
     }
 }
 
-void sj_static_answer(const struct sj_static *site, const struct sj_generation *generation,
-                      struct sj_composer *composer, struct sj_exchange *exchange)
+/* What needs no entry: true, and it is answered. */
+static bool answer_without(const struct sj_step *step)
 {
-    const struct sj_target *target = &exchange->target;
+    const struct sj_exchange *exchange = step->exchange;
+    enum sj_target_form form = exchange->target.form;
+
+    if (exchange->status != 0)
+        sj_step_fail(step, exchange->status);
+    else if (exchange->request.method == SJ_METHOD_UNKNOWN)
+        sj_step_fail(step, 501);
+    else if (form == SJ_TARGET_ASTERISK)
+        answer_options(step);
+    else if (form == SJ_TARGET_AUTHORITY || exchange->request.method == SJ_TRACE)
+        sj_step_fail(step, 405);
+    else
+        return false;
+    return true;
+}
+
+int sj_static_answer(const struct sj_static *site, const struct sj_generation *generation,
+                     struct sj_composer *composer, struct sj_exchange *exchange)
+{
     struct sj_step step = {
         .site = site, .composer = composer, .exchange = exchange, .generation = generation};
 
-    if (exchange->status != 0) {
-        sj_step_fail(&step, exchange->status);
-        return;
-    }
-    if (exchange->request.method == SJ_METHOD_UNKNOWN) {
-        sj_step_fail(&step, 501);
-        return;
-    }
-    if (target->form == SJ_TARGET_ASTERISK) {
-        answer_options(&step);
-        return;
-    }
-    if (target->form == SJ_TARGET_AUTHORITY || exchange->request.method == SJ_TRACE) {
-        sj_step_fail(&step, 405);
-        return;
-    }
-    step.entry = find(&step, target->path);
+    if (answer_without(&step))
+        return 0;
+    step.entry = find(&step, exchange->target.path);
     if (step.entry != NULL)
         answer_known(&step);
-    else
+    else if (sj_generation_is_built(generation))
         answer_unknown(&step);
+    else
+        return -EAGAIN;
     /* the output holds on to it only if it cannot be sent at once: sj_output_keep */
     exchange->output.entry = (struct sj_entry *)(uintptr_t)step.entry;
+    exchange->output.holds_entry = step.is_early;
+    return 0;
 }

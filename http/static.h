@@ -16,9 +16,10 @@ struct sj_static {
 };
 
 /* Any loop's thread, inside sj_index_begin/end of that `generation`; the exchange has been
- * prepared.  The output points into the generation and the composer's scratch: see sj_output_keep.
- */
-void sj_static_answer(const struct sj_static *site, const struct sj_generation *generation,
-                      struct sj_composer *composer, struct sj_exchange *exchange);
+ * prepared.  0: the output points into the generation and the composer's scratch, see
+ * sj_output_keep.  -EAGAIN: what is there is not known before the first build has ended; the
+ * exchange is as it was, to be asked again. */
+int sj_static_answer(const struct sj_static *site, const struct sj_generation *generation,
+                     struct sj_composer *composer, struct sj_exchange *exchange);
 
 #endif

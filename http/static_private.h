@@ -17,6 +17,7 @@ struct sj_step {
     struct sj_validators validators;
     const char *bytes; /* of the body, or NULL: its file is open in the output */
     bool is_vanished;  /* the entry is of a deploy before this one */
+    bool is_early;     /* the entry is this response's own */
 };
 
 void sj_step_fail(const struct sj_step *step, int status);

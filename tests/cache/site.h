@@ -83,7 +83,8 @@ static inline int site_reload(struct site *site)
     return site_wait(site);
 }
 
-static inline void site_start(struct site *site)
+/* Before its first build. */
+static inline void site_open(struct site *site)
 {
     char error[256];
     if (sj_index_new(&site->config, site->sched, site->log, site->base, &site->index, error,
@@ -93,6 +94,11 @@ static inline void site_start(struct site *site)
         assert_int_equal(sj_index_open_cache(site->index, site->cache), 0);
     sj_index_set_done(site->index, site_done, site);
     assert_int_equal(sj_sched_start(site->sched), 0);
+}
+
+static inline void site_start(struct site *site)
+{
+    site_open(site);
     assert_int_equal(site_reload(site), 0);
 }
 

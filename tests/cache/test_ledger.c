@@ -24,8 +24,8 @@ struct fixture {
     struct tree *tree;
     struct sj_file files[N_FILES];
     const struct sj_file *written[N_FILES];
-    struct sj_file **read;
-    size_t n_read;
+    struct sj_ledger *ledger; /* that was read */
+    struct sj_file *files_read[N_FILES];
 };
 
 /* Every field differs from every other. */
@@ -55,11 +55,12 @@ static int set_up(void **state)
 
 static void forget(struct fixture *fixture)
 {
-    for (size_t i = 0; i < fixture->n_read; i++)
-        sj_file_release(fixture->read[i]);
-    free(fixture->read);
-    fixture->read = NULL;
-    fixture->n_read = 0;
+    for (size_t i = 0; i < N_FILES; i++) {
+        sj_file_release(fixture->files_read[i]);
+        fixture->files_read[i] = NULL;
+    }
+    sj_ledger_release(fixture->ledger);
+    fixture->ledger = NULL;
 }
 
 static int tear_down(void **state)
@@ -76,13 +77,24 @@ static int write_ledger(struct fixture *fixture, size_t n_files)
     return sj_ledger_write(fixture->tree->path, name, fixture->written, n_files);
 }
 
-static size_t read_named(struct fixture *fixture, struct sj_text which)
+static size_t read_from(struct fixture *fixture, const char *directory, struct sj_text which)
 {
     forget(fixture);
-    assert_int_equal(sj_ledger_read(fixture->tree->path, which, &fixture->read, &fixture->n_read),
-                     0);
-    assert_int_equal(fixture->read != NULL, fixture->n_read > 0);
-    return fixture->n_read;
+    assert_int_equal(sj_ledger_read(directory, which, &fixture->ledger), 0);
+    if (fixture->ledger == NULL)
+        return 0;
+    size_t n = sj_ledger_size(fixture->ledger);
+    assert_in_range(n, 1, N_FILES);
+    for (size_t i = 0; i < n; i++) {
+        fixture->files_read[i] = sj_ledger_get(fixture->ledger, i);
+        assert_non_null(fixture->files_read[i]);
+    }
+    return n;
+}
+
+static size_t read_named(struct fixture *fixture, struct sj_text which)
+{
+    return read_from(fixture, fixture->tree->path, which);
 }
 
 static size_t read_ledger(struct fixture *fixture)
@@ -104,7 +116,7 @@ static void what_was_written_is_read(void **state)
     assert_int_equal(write_ledger(fixture, N_FILES), 0);
     assert_int_equal(read_ledger(fixture), N_FILES);
     for (size_t i = 0; i < N_FILES; i++) {
-        const struct sj_file *file = fixture->read[i];
+        const struct sj_file *file = fixture->files_read[i];
         const struct sj_file *wanted = &fixture->files[i];
         assert_true(sj_identity_equals(&file->identity, &wanted->identity));
         assert_memory_equal(file->digest, wanted->digest, 16);
@@ -122,11 +134,11 @@ static void files_that_are_read_are_awaited(void **state)
     assert_int_equal(write_ledger(fixture, N_FILES), 0);
     assert_int_equal(read_ledger(fixture), N_FILES);
     for (size_t i = 0; i < N_FILES; i++) {
-        assert_int_equal(fixture->read[i]->references, 1);
-        assert_null(fixture->read[i]->bytes);
-        assert_int_equal(fixture->read[i]->descriptor, -1);
-        assert_true(fixture->read[i]->is_awaited);
-        assert_false(fixture->read[i]->is_racy);
+        assert_int_equal(fixture->files_read[i]->references, 1);
+        assert_null(fixture->files_read[i]->bytes);
+        assert_int_equal(fixture->files_read[i]->descriptor, -1);
+        assert_true(fixture->files_read[i]->is_awaited);
+        assert_false(fixture->files_read[i]->is_racy);
     }
 }
 
@@ -136,7 +148,7 @@ static void racy_files_are_left_out(void **state)
     fixture->files[1].is_racy = true;
     assert_int_equal(write_ledger(fixture, N_FILES), 0);
     assert_int_equal(read_ledger(fixture), 2);
-    assert_int_equal(fixture->read[1]->identity.device, fixture->files[2].identity.device);
+    assert_int_equal(fixture->files_read[1]->identity.device, fixture->files[2].identity.device);
 }
 
 static void the_last_write_counts(void **state)
@@ -161,13 +173,10 @@ static void names_have_ledgers_of_their_own(void **state)
 static void no_files_and_no_directory_are_fine(void **state)
 {
     struct fixture *fixture = *state;
-    struct sj_file **files;
-    size_t n_files = 1;
     assert_int_equal(write_ledger(fixture, 0), 0);
     assert_int_equal(read_ledger(fixture), 0);
     assert_int_equal(sj_ledger_write(NULL, name, fixture->written, N_FILES), 0);
-    assert_int_equal(sj_ledger_read(NULL, name, &files, &n_files), 0);
-    assert_null(files);
+    assert_int_equal(read_from(fixture, NULL, name), 0);
 }
 
 static void the_directory_is_made(void **state)
@@ -179,8 +188,7 @@ static void the_directory_is_made(void **state)
     assert_int_equal(sj_ledger_write(path, name, fixture->written, N_FILES), 0);
     assert_int_equal(stat(path, &status), 0);
     assert_int_equal(status.st_mode & 0777, 0700);
-    assert_int_equal(sj_ledger_read(path, name, &fixture->read, &fixture->n_read), 0);
-    assert_int_equal(fixture->n_read, N_FILES);
+    assert_int_equal(read_from(fixture, path, name), N_FILES);
 }
 
 struct bytes {
@@ -233,8 +241,7 @@ static void a_file_in_place_of_the_directory_is_an_error_and_absent(void **state
     tree_write(fixture->tree, "a", "");
     snprintf(path, sizeof(path), "%s/a", fixture->tree->path);
     assert_int_equal(sj_ledger_write(path, name, fixture->written, N_FILES), -ENOTDIR);
-    assert_int_equal(sj_ledger_read(path, name, &fixture->read, &fixture->n_read), 0);
-    assert_int_equal(fixture->n_read, 0);
+    assert_int_equal(read_from(fixture, path, name), 0);
 }
 
 static void limit_file_size(rlim_t bytes)
@@ -259,21 +266,82 @@ static void where_writing_fails_the_ledger_of_before_stays(void **state)
     assert_int_equal(rmdir(fixture->tree->path), 0); /* nothing is left over */
 }
 
-/* Of reading: the image, the array, and one for each file. */
 static void without_memory_it_is_enomem(void **state)
 {
     struct fixture *fixture = *state;
     failing = 1;
     assert_int_equal(write_ledger(fixture, N_FILES), -ENOMEM);
     assert_int_equal(write_ledger(fixture, N_FILES), 0);
-    for (unsigned nth = 1; nth <= 2 + N_FILES; nth++) {
-        failing = nth;
-        assert_int_equal(
-            sj_ledger_read(fixture->tree->path, name, &fixture->read, &fixture->n_read), -ENOMEM);
-        assert_null(fixture->read);
-        assert_int_equal(fixture->n_read, 0);
-    }
+    failing = 1;
+    assert_int_equal(sj_ledger_read(fixture->tree->path, name, &fixture->ledger), -ENOMEM);
+    assert_null(fixture->ledger);
     assert_int_equal(read_ledger(fixture), N_FILES);
+    failing = 1;
+    assert_null(sj_ledger_get(fixture->ledger, 0));
+    failing = 1;
+    assert_null(sj_ledger_find(fixture->ledger, &fixture->files[0].identity));
+}
+
+/* Whatever the order in which they were written. */
+static void a_file_is_found_by_its_state(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->written[0] = &fixture->files[2];
+    fixture->written[2] = &fixture->files[0];
+    assert_int_equal(write_ledger(fixture, N_FILES), 0);
+    assert_int_equal(read_ledger(fixture), N_FILES);
+    for (size_t i = 0; i < N_FILES; i++) {
+        struct sj_file *found = sj_ledger_find(fixture->ledger, &fixture->files[i].identity);
+        assert_non_null(found);
+        assert_true(sj_identity_equals(&found->identity, &fixture->files[i].identity));
+        assert_memory_equal(found->digest, fixture->files[i].digest, 16);
+        assert_int_equal(found->references, 1);
+        sj_file_release(found);
+    }
+}
+
+static void states_of_one_inode_are_told_apart(void **state)
+{
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < N_FILES; i++) {
+        fixture->files[i].identity = fixture->files[0].identity;
+        fixture->files[i].identity.changed_ns -= (int64_t)i;
+    }
+    assert_int_equal(write_ledger(fixture, N_FILES), 0);
+    assert_int_equal(read_ledger(fixture), N_FILES);
+    for (size_t i = 0; i < N_FILES; i++) {
+        struct sj_file *found = sj_ledger_find(fixture->ledger, &fixture->files[i].identity);
+        assert_non_null(found);
+        assert_memory_equal(found->digest, fixture->files[i].digest, 16);
+        sj_file_release(found);
+    }
+}
+
+static void a_file_in_another_state_is_not_found(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(write_ledger(fixture, N_FILES), 0);
+    assert_int_equal(read_ledger(fixture), N_FILES);
+    for (size_t i = 0; i < 2 * 5 * N_FILES; i++) {
+        struct sj_identity other = fixture->files[i % N_FILES].identity;
+        int64_t more = i < 5 * N_FILES ? 1 : -1;
+        other.device += i / N_FILES % 5 == 0 ? (uint64_t)more : 0;
+        other.inode += i / N_FILES % 5 == 1 ? (uint64_t)more : 0;
+        other.size += i / N_FILES % 5 == 2 ? (uint64_t)more : 0;
+        other.modified_ns += i / N_FILES % 5 == 3 ? more : 0;
+        other.changed_ns += i / N_FILES % 5 == 4 ? more : 0;
+        assert_null(sj_ledger_find(fixture->ledger, &other));
+    }
+}
+
+static void it_lasts_until_its_last_reference(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(write_ledger(fixture, N_FILES), 0);
+    assert_int_equal(read_ledger(fixture), N_FILES);
+    sj_ledger_acquire(fixture->ledger);
+    sj_ledger_release(fixture->ledger);
+    assert_int_equal(sj_ledger_size(fixture->ledger), N_FILES);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -293,6 +361,10 @@ int main(void)
         TEST(a_file_in_place_of_the_directory_is_an_error_and_absent),
         TEST(where_writing_fails_the_ledger_of_before_stays),
         TEST(without_memory_it_is_enomem),
+        TEST(a_file_is_found_by_its_state),
+        TEST(states_of_one_inode_are_told_apart),
+        TEST(a_file_in_another_state_is_not_found),
+        TEST(it_lasts_until_its_last_reference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,14 +136,17 @@ static unsigned check_records(struct fixture *fixture)
 
 static size_t check_ledger(struct fixture *fixture)
 {
-    struct sj_file **files;
-    size_t n_files;
-    assert_int_equal(sj_ledger_read(fixture->tree->path, name, &files, &n_files), 0);
-    for (size_t i = 0; i < n_files; i++)
-        assert_int_equal(files[i]->length, files[0]->length);
-    for (size_t i = 0; i < n_files; i++)
-        sj_file_release(files[i]);
-    free(files);
+    struct sj_ledger *ledger;
+    uint64_t length = 0;
+    assert_int_equal(sj_ledger_read(fixture->tree->path, name, &ledger), 0);
+    size_t n_files = ledger == NULL ? 0 : sj_ledger_size(ledger);
+    for (size_t i = 0; i < n_files; i++) {
+        struct sj_file *file = sj_ledger_get(ledger, i);
+        assert_true(i == 0 || file->length == length);
+        length = file->length;
+        sj_file_release(file);
+    }
+    sj_ledger_release(ledger);
     return n_files;
 }
 

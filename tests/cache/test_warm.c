@@ -134,19 +134,21 @@ static void a_file_that_changed_just_now_is_not_noted(void **state)
 static void falsify(struct upkept *upkept)
 {
     char name[PATH_MAX];
-    struct sj_file **files;
-    size_t n_files;
+    struct sj_ledger *ledger;
+    struct sj_file *files[2];
     snprintf(name, sizeof(name), "/=%s%s\n", "/", upkept->files->path);
     struct sj_text text = {name, strlen(name)};
-    assert_int_equal(sj_ledger_read(upkept->directory, text, &files, &n_files), 0);
-    assert_int_equal(n_files, 2);
-    for (size_t i = 0; i < n_files; i++)
+    assert_int_equal(sj_ledger_read(upkept->directory, text, &ledger), 0);
+    assert_int_equal(sj_ledger_size(ledger), 2);
+    for (size_t i = 0; i < 2; i++) {
+        files[i] = sj_ledger_get(ledger, i);
         files[i]->digest[3] ^= 1;
+    }
     assert_int_equal(
-        sj_ledger_write(upkept->directory, text, (const struct sj_file *const *)files, n_files), 0);
-    for (size_t i = 0; i < n_files; i++)
+        sj_ledger_write(upkept->directory, text, (const struct sj_file *const *)files, 2), 0);
+    for (size_t i = 0; i < 2; i++)
         sj_file_release(files[i]);
-    free(files);
+    sj_ledger_release(ledger);
 }
 
 static void a_wrong_ledger_is_found_out(void **state)

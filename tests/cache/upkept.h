@@ -35,13 +35,19 @@ static inline int set_up(void **state)
     return 0;
 }
 
-static inline void start(struct upkept *upkept)
+/* What a test changes of the configuration, it changes before site_open. */
+static inline void configure(struct upkept *upkept)
 {
     upkept->site = site_new();
     upkept->site->root = upkept->files->path;
     upkept->site->cache = &upkept->cache;
     upkept->site->config.memory_limit = upkept->memory_limit;
     upkept->site->config.memory_file_limit = upkept->memory_file_limit;
+}
+
+static inline void start(struct upkept *upkept)
+{
+    configure(upkept);
     site_start(upkept->site);
 }
 

@@ -13,7 +13,8 @@ PROGRAM = os.environ.get("SCRUBJAY", "")
 START_S = 30
 STOP_S = 20
 OLD = 1_600_000_000  # the mtime of files whose age does not matter
-START_LINE = re.compile(r"scrubjay (\S+) listening on (.+?); (\d+) files?, (\d+) bytes?, (\d+) faults?, indexed in")
+START_LINE = re.compile(r"scrubjay (\S+) listening on (.+?); (\d+) files?"
+                        r"(?:, (\d+) bytes?, (\d+) faults?, indexed in| known from the last run, indexing)")
 RELOAD_LINE = re.compile(r"generation (\d+): (\d+) added, (\d+) changed, (\d+) removed, (\d+) unchanged, (\d+) faults?")
 LEVEL = re.compile(r"^[^\"]{0,40}?\b(error|warning|info|debug)\b")
 REPORTS = ("AddressSanitizer", "ThreadSanitizer", "LeakSanitizer", "runtime error:", "MemorySanitizer",
@@ -84,7 +85,8 @@ def address_of(text):
 
 
 class Server:
-    """A running server.  As a context it is stopped by TERM, and must end clean."""
+    """A running server.  As a context it is stopped by TERM, and must end clean.  It is waited for
+    until its first generation is served; or `wait` is False, or "early": until it listens."""
 
     def __init__(self, *options, roots=(), listen=("127.0.0.1:0",), wrap=(), expected_errors=None, wait=True, start_s=START_S, **popen):
         if not PROGRAM:
@@ -107,7 +109,7 @@ class Server:
         self.reader = threading.Thread(target=self.read_lines, daemon=True)
         self.reader.start()
         if wait:
-            self.wait_start(start_s)
+            self.wait_start(start_s, wait != "early")
 
     def read_lines(self):
         for line in self.process.stderr:
@@ -135,9 +137,10 @@ class Server:
                         re.compile(pattern).pattern, " ".join(self.command), "\n    ".join(self.lines[-20:])))
                 self.news.wait(left)
 
-    def wait_start(self, timeout):
+    def wait_start(self, timeout, for_build):
         try:
             found = self.wait_line(START_LINE, timeout)
+            built = self.wait_generation(0, timeout) if for_build and found[4] is None else None
         except AssertionError:
             self.process.kill()
             self.process.wait()
@@ -145,7 +148,9 @@ class Server:
         self.version = found[1]
         self.addresses = [address_of(part) for part in re.split(r",\s*|\s+and\s+|\s+", found[2]) if part]
         self.address = self.addresses[0]
-        self.files, self.bytes, self.faults = int(found[3]), int(found[4]), int(found[5])
+        self.files, self.bytes, self.faults = (int(found[i] or 0) for i in (3, 4, 5))
+        if built:
+            self.files, self.faults = built[1], built[5]
 
     @property
     def pid(self):

@@ -72,7 +72,8 @@ static inline struct answer *answer_to(const struct site *site, const char *head
     exchange->status = sj_request_parse(&exchange->request, &limits, exchange->buffer, length);
     if (exchange->status == 0)
         sj_exchange_prepare(exchange, 1000);
-    sj_static_answer(&handler, site_generation(site), &answer->composer, exchange);
+    assert_int_equal(sj_static_answer(&handler, site_generation(site), &answer->composer, exchange),
+                     0);
     answer->exchange = exchange;
     answer->status = exchange->status;
     answer_collect(answer);

@@ -185,6 +185,12 @@ void plug_pass(struct plug *plug, uint64_t ms)
     plug_settle(plug);
 }
 
+void plug_resume(struct plug *plug, unsigned loop)
+{
+    be(plug, loop);
+    sj_connections_resume(plug->shards[loop]);
+}
+
 static void command(struct plug *plug, enum sj_service_state state, void (*act)(struct sj_shard *))
 {
     ck_pr_store_uint(&plug->service.state, state);

@@ -51,7 +51,8 @@ void plug_settle(struct plug *plug);
 void plug_expire(struct plug *plug, uint64_t ms);
 void plug_pass(struct plug *plug, uint64_t ms);
 
-/* What http/server.c does on signals. */
+/* What http/server.c does after the first build, and on signals. */
+void plug_resume(struct plug *plug, unsigned loop);
 void plug_drain(struct plug *plug);
 void plug_drop(struct plug *plug);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Simulation of connections: clients that send, cut, stop, half-close and go as a random number
- * says, and loops whose polls, deliveries, tasks and thefts come in an order that it says too.
+ * says, and loops whose polls, deliveries, tasks and thefts come in an order that it says too; in
+ * half of the runs before there is more than one entry.
  * A run is one number, and every run of a number is the same:
  *
  *     sim_connection [FIRST [COUNT]]
@@ -82,6 +83,7 @@ struct client {
 static struct plug plug;
 static struct client clients[CLIENTS];
 static uint64_t seed, state;
+static bool waits_for_build, waits_to_resume[PLUG_LOOPS];
 
 /* S. Vigna's splitmix64 */
 static uint64_t below(uint64_t limit)
@@ -167,6 +169,27 @@ static void all_partial(void)
         clients[i].is_partial = true;
 }
 
+static void resume(unsigned loop)
+{
+    if (waits_to_resume[loop])
+        plug_resume(&plug, loop);
+    waits_to_resume[loop] = false;
+}
+
+/* The first build ends, and some loops hear of it at once. */
+static void build(void)
+{
+    if (!waits_for_build)
+        return;
+    waits_for_build = false;
+    site_set_built(&plug.site);
+    for (unsigned i = 0; i < PLUG_LOOPS; i++) {
+        waits_to_resume[i] = true;
+        if (below(2) == 0)
+            resume(i);
+    }
+}
+
 static void step(void)
 {
     struct client *client = &clients[below(CLIENTS)];
@@ -192,7 +215,12 @@ static void step(void)
             plug_drain(&plug);
         }
         break;
-    case 4 ... 15:
+    case 4:
+        if (below(8) == 0)
+            build();
+        resume(loop);
+        break;
+    case 5 ... 15:
         send_some(client, 1 + below(8));
         break;
     case 16 ... 19:
@@ -217,6 +245,9 @@ static void finish(void)
 {
     bool is_busy = true;
 
+    build();
+    for (unsigned i = 0; i < PLUG_LOOPS; i++)
+        resume(i);
     while (is_busy) {
         is_busy = false;
         for (unsigned i = 0; i < CLIENTS; i++) {
@@ -284,11 +315,18 @@ static void check(const struct client *client)
 
 static void run(void)
 {
+    struct sj_entry *ten;
+
     state = seed;
     plug_init(&plug);
-    site_add(&plug.site, "/ten", "0123456789", SITE_HELD);
+    ten = site_add(&plug.site, "/ten", "0123456789", SITE_HELD);
     site_add_large(&plug.site, "/large", LARGE, SITE_HELD);
     site_add_large(&plug.site, "/disk", DISK, SITE_ON_DISK);
+    waits_for_build = below(2) == 0;
+    for (unsigned i = 0; i < PLUG_LOOPS; i++)
+        waits_to_resume[i] = false;
+    if (waits_for_build)
+        site_set_unbuilt(&plug.site, ten);
     plug_start(&plug);
     for (unsigned i = 0; i < CLIENTS; i++)
         begin_client(&clients[i]);

@@ -17,6 +17,8 @@ struct sj_generation {
     const struct sj_entry *not_found;
     const struct sj_entry *fallback;
     const struct sj_entry *vanished; /* one of the entries */
+    const struct sj_entry *early;    /* one of the entries, or NULL */
+    bool is_unbuilt;
 };
 
 struct sj_index {
@@ -220,6 +222,17 @@ void site_set_fallback(struct site *site, const struct sj_entry *entry)
     site->index->generation.fallback = entry;
 }
 
+void site_set_unbuilt(struct site *site, const struct sj_entry *early)
+{
+    site->index->generation.is_unbuilt = true;
+    site->index->generation.early = early;
+}
+
+void site_set_built(struct site *site)
+{
+    site->index->generation.is_unbuilt = false;
+}
+
 const struct sj_generation *site_generation(const struct site *site)
 {
     return &site->index->generation;
@@ -246,6 +259,24 @@ const struct sj_entry *sj_index_find_vanished(struct sj_index *index, const char
     return vanished != NULL && sj_text_equals(vanished->path, wanted) ? vanished : NULL;
 }
 
+struct sj_entry *sj_index_find_early(const struct sj_index *index,
+                                     const struct sj_generation *generation, const char *path,
+                                     size_t length)
+{
+    struct sj_entry *early = (struct sj_entry *)(uintptr_t)generation->early;
+
+    (void)index;
+    if (early == NULL || !sj_text_equals(early->path, (struct sj_text){path, length}))
+        return NULL;
+    sj_entry_acquire(early);
+    return early;
+}
+
+bool sj_generation_is_built(const struct sj_generation *generation)
+{
+    return !generation->is_unbuilt;
+}
+
 void sj_index_suggest_reload(struct sj_index *index)
 {
     ck_pr_inc_uint(&index->site->n_reloads);
@@ -256,7 +287,7 @@ const struct sj_entry *sj_generation_find(const struct sj_generation *generation
 {
     struct sj_text wanted = {path, length};
 
-    for (unsigned i = 0; i < generation->n_entries; i++)
+    for (unsigned i = 0; i < generation->n_entries && !generation->is_unbuilt; i++)
         if (generation->entries[i] != generation->vanished &&
             sj_text_equals(generation->entries[i]->path, wanted))
             return generation->entries[i];

@@ -48,6 +48,11 @@ void site_set_fallback(struct site *site, const struct sj_entry *entry);
 /* The entry is that of a deploy before this one only. */
 void site_set_vanished(struct site *site, const struct sj_entry *entry);
 
+/* Nothing is built: of all entries there is only `early` (or none: NULL), for those who ask the
+ * index for it; or all are there. */
+void site_set_unbuilt(struct site *site, const struct sj_entry *early);
+void site_set_built(struct site *site);
+
 /* The only generation. */
 const struct sj_generation *site_generation(const struct site *site);
 

@@ -13,14 +13,14 @@
 #include "core/priority.h"
 #include "core/sched_private.h"
 
-#define LOOK_MS     50
-#define ENTITLED_NS 1000000000
+#define LOOK_MS     100
+#define ENTITLED_NS 500000000
 
 bool sj_guard_is_short(const struct sj_guard_look *before, const struct sj_guard_look *after)
 {
     bool had_task = !before->is_parked && !after->is_parked && before->parks == after->parks;
 
-    return had_task && after->cpu_ns - before->cpu_ns < (after->at_ns - before->at_ns) / 5;
+    return had_task && after->cpu_ns - before->cpu_ns < (after->at_ns - before->at_ns) / 10;
 }
 
 /* A worker that waits in a join has nothing to do either. */

@@ -4,10 +4,10 @@
 /*
  * The workers' guard: they yield to every other thread (core/priority.h), but do not starve.
  *
- * While a heavy task is queued or in work, the controlling thread looks at the workers every 50 ms.
- * When one had a task all the while, wanted a core and got less than a fifth of one, all of them
- * are entitled for a second; then they try again.  All, as a build waits for the slowest of them.
- * Without heavy tasks nothing ticks: the submitter of the first one calls the guard.
+ * While a heavy task is queued or in work, the controlling thread looks at the workers every 100
+ * ms. When one had a task all the while, wanted a core and got less than a tenth of one, all of
+ * them are entitled for half a second; then they try again.  All, as a build waits for the slowest
+ * of them. Without heavy tasks nothing ticks: the submitter of the first one calls the guard.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,7 +29,7 @@ struct sj_guard_look {
     bool is_parked;
 };
 
-/* Pure.  Whether it had a task all the while from one look to the next, and got less than a fifth
+/* Pure.  Whether it had a task all the while from one look to the next, and got less than a tenth
  * of a core.  It may have slept in its task. */
 bool sj_guard_is_short(const struct sj_guard_look *before, const struct sj_guard_look *after);
 

@@ -122,7 +122,7 @@ def spawn(server, root, work, **more):
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=work,
                                    env=dict(os.environ, BENCH_ROOT=root, PYTHONDONTWRITEBYTECODE="1",
                                             **server.environment),
-                                   start_new_session=True)
+                                   process_group=0)  # no session: those share the cores as wholes (autogroup)
     server.processes.append(process)
     server.commands.append(shlex.join(command))
     return process, port, log_path

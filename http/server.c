@@ -260,7 +260,9 @@ static void on_built(void *argument, const struct sj_index_result *result)
     } else if (result->error == 0) {
         serve_first(server, &result->summary);
     } else if (result->summary.number > 0) {
-        sj_log(server->service.log, SJ_LOG_ERROR, "not reloaded, generation %llu serves on: %s",
+        /* cancelled: by somebody who knows, as with a rollback */
+        sj_log(server->service.log, result->error == -ECANCELED ? SJ_LOG_INFO : SJ_LOG_ERROR,
+               "not reloaded, generation %llu serves on: %s",
                (unsigned long long)result->summary.number, result->text);
         sj_notify_ready(result->text);
     } else {

@@ -13,8 +13,11 @@
 #include "core/priority.h"
 #include "core/sched_private.h"
 
-#define LOOK_MS     100
-#define ENTITLED_NS 500000000
+#define LOOK_MS 100
+
+/* For how long they are entitled: the longer, the sooner they starve again after it. */
+#define ENTITLED_MIN_NS 500000000U
+#define ENTITLED_MAX_NS 8000000000U
 
 bool sj_guard_is_short(const struct sj_guard_look *before, const struct sj_guard_look *after)
 {
@@ -87,6 +90,18 @@ static void set_all(struct sj_sched *sched, int (*set)(pthread_t thread))
         set(sched->workers[i]->thread);
 }
 
+static void entitle(struct sj_guard *guard, uint64_t now_ns)
+{
+    uint64_t yielded_ns = now_ns - (guard->entitled_ns + guard->entitled_for_ns);
+
+    if (yielded_ns > guard->entitled_for_ns)
+        guard->entitled_for_ns = ENTITLED_MIN_NS;
+    else if (guard->entitled_for_ns < ENTITLED_MAX_NS)
+        guard->entitled_for_ns *= 2;
+    guard->is_yielding = false;
+    guard->entitled_ns = now_ns;
+}
+
 static void look(struct sj_sched *sched)
 {
     struct sj_guard *guard = &sched->guard;
@@ -94,10 +109,9 @@ static void look(struct sj_sched *sched)
     uint64_t now_ns = sj_clock_ns();
 
     if (guard->is_yielding && is_starved) {
-        guard->is_yielding = false;
-        guard->entitled_ns = now_ns;
+        entitle(guard, now_ns);
         set_all(sched, sj_priority_entitle);
-    } else if (!guard->is_yielding && now_ns - guard->entitled_ns >= ENTITLED_NS) {
+    } else if (!guard->is_yielding && now_ns - guard->entitled_ns >= guard->entitled_for_ns) {
         guard->is_yielding = true;
         set_all(sched, sj_priority_yield);
     }
@@ -146,6 +160,7 @@ static void on_event(evutil_socket_t descriptor, short what, void *argument)
 void sj_guard_init(struct sj_guard *guard)
 {
     guard->fd = -1;
+    guard->entitled_for_ns = ENTITLED_MIN_NS;
     guard->is_called = 1; /* nobody would come */
 }
 

@@ -6,8 +6,9 @@
  *
  * While a heavy task is queued or in work, the controlling thread looks at the workers every 100
  * ms. When one had a task all the while, wanted a core and got less than a tenth of one, all of
- * them are entitled for half a second; then they try again.  All, as a build waits for the slowest
- * of them. Without heavy tasks nothing ticks: the submitter of the first one calls the guard.
+ * them are entitled for half a second, then they try again; if they starve at once, for twice as
+ * long, up to 8 s.  All, as a build waits for the slowest of them.  Without heavy tasks nothing
+ * ticks: the submitter of the first one calls the guard.
  */
 #include <stdbool.h>
 #include <stdint.h>

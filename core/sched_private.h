@@ -76,11 +76,12 @@ struct sj_worker {
 
 /* See core/guard.h.  The controlling thread's, but for `is_called` and, once that is 0, `fd`. */
 struct sj_guard {
-    struct event *call;  /* on `fd`; NULL: not started, or stopped */
-    struct event *timer; /* of the looks */
-    int fd;              /* eventfd, or -1 */
-    bool is_yielding;    /* the workers are; else they are entitled */
-    uint64_t entitled_ns;
+    struct event *call;   /* on `fd`; NULL: not started, or stopped */
+    struct event *timer;  /* of the looks */
+    int fd;               /* eventfd, or -1 */
+    bool is_yielding;     /* the workers are; else they are entitled */
+    uint64_t entitled_ns; /* since when; 0: never */
+    uint64_t entitled_for_ns;
     struct sj_guard_look looks[SJ_WORKERS_MAX]; /* the last ones */
     _Alignas(SJ_CACHE_LINE) unsigned is_called; /* 0: the submitter of a heavy task calls */
 };

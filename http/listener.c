@@ -52,7 +52,7 @@ static void tune(int socket)
     setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
     setsockopt(socket, IPPROTO_TCP, TCP_DEFER_ACCEPT, &silent_s, sizeof(silent_s));
     /* A proxy on the same machine: no path to find the rate of, but BBR would pace each longer
-     * response with timers, for a third of its cost. */
+     * response with timers, for a quarter of its cost. */
     if (is_loopback(socket))
         setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, reno, sizeof(reno) - 1);
 }

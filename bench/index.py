@@ -46,6 +46,7 @@ MEMORY = {
     "held": "default limits, bodies in memory taken off",
     "unheld": "no bodies in memory",
     "one_core": "the same, `--loops 1 --workers 1`",
+    "variants": f"{TEXTS:,} texts in gz, br and zst as well, all bodies in memory taken off",
 }
 COMPRESSION = {
     "serve_fast": "scrubjay, first start: every variant served, at fast levels",
@@ -233,20 +234,30 @@ class Bench:
             self.keep("watch_one_build", number, Sample(0, build / 1000, 0))
             self.keep("watch_tenth", number, subject.see(self.tree.every(10)))
 
-    def memory_a_url(self, _):
+    def without(self):
+        """The options of a server without variants."""
+        return ("--no-watch", *(("--cache-dir", "none", "--no-compress") if self.has_cache else ()))
+
+    def base(self, *options):
+        """The memory of a server of one file."""
         empty = os.path.join(self.work, "empty")
         os.makedirs(empty, exist_ok=True)
         shutil.copyfile(os.path.join(self.tree.root, self.tree.names[-1]), os.path.join(empty, "a.txt"))
+        with Subject(self, empty, "/a.txt", *options) as subject:
+            return subject.status()["memory_bytes"]
+
+    def keep_memory(self, key, said, base):
+        bytes_ = said["memory_bytes"] - bodies(said) - base
+        self.memory.setdefault(key, []).append((bytes_ / said["index"]["urls"], said))
+
+    def memory_a_url(self, _):
         cores = ("--loops", "1", "--workers", "1")
         none = ("--memory-limit", "0")
         for key, options in (("held", ()), ("unheld", none), ("one_core", none + cores)):
-            options += ("--no-watch", *(("--cache-dir", "none", "--no-compress") if self.has_cache else ()))
-            with Subject(self, empty, "/a.txt", *options) as subject:
-                base = subject.status()["memory_bytes"]
+            options += self.without()
+            base = self.base(*options)
             with Subject(self, self.tree.root, self.first, *options) as subject:
-                said = subject.status()
-            bytes_ = said["memory_bytes"] - said["index"]["held_bytes"] - base
-            self.memory.setdefault(key, []).append((bytes_ / said["index"]["urls"], said))
+                self.keep_memory(key, subject.status(), base)
 
     def nginx(self, number):
         self.peer_start(number, peer("nginx"), "nginx_start", "nginx_hup")
@@ -296,6 +307,8 @@ class Bench:
             self.keep("serve_best", number, self.until(subject, "pending", "improving"))
         with Subject(self, root, target, *options) as subject:
             self.keep("serve_again", number, self.until(subject, "pending"))
+            said = subject.status()
+        self.keep_memory("variants", said, self.base(*self.without()))
 
     def until(self, subject, *names):
         """Waits until there are variants and these counts are 0: the time since the start."""
@@ -359,6 +372,11 @@ def times_table(bench, rows, limit_name):
     return lines + [""]
 
 
+def bodies(said):
+    """Bytes of files and variants in memory, where all variants are; older programs have none."""
+    return said["index"]["held_bytes"] + said.get("variants", {}).get("served_bytes", 0)
+
+
 def memory_table(bench):
     lines = ["| how | bytes a URL | URLs | memory, MB | bodies in it, MB |", "|---|--:|--:|--:|--:|"]
     for key, label in MEMORY.items():
@@ -367,7 +385,7 @@ def memory_table(bench):
             said = figures[-1][1]
             lines.append(f"| {label} | {report.spread([each for each, _ in figures], '{:.0f}')} | "
                          f"{said['index']['urls']:,} | {said['memory_bytes'] / 1e6:.1f} | "
-                         f"{said['index']['held_bytes'] / 1e6:.1f} |")
+                         f"{bodies(said) / 1e6:.1f} |")
     return lines + [""]
 
 

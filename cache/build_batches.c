@@ -69,7 +69,7 @@ static void map_ahead(const struct batch *batch)
     size_t bytes = 0;
     for (size_t i = batch->first; i < batch->end; i++) {
         const struct sj_want *want = batch->work->gathered.reads[i];
-        bytes += sizeof(struct sj_file) + (want->is_held ? want->identity.size : 0);
+        bytes += sizeof(struct sj_disk_file) + (want->is_held ? want->identity.size : 0);
     }
     void *volatile block = malloc(bytes);
     free(block);

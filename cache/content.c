@@ -2,6 +2,7 @@
 #include "cache/content.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -43,19 +44,19 @@ static void set_digest(struct sj_file *file, XXH128_hash_t hash)
 /* 0; -ESTALE when it is shorter than it was. */
 static int read_held(int descriptor, char *room, struct sj_file *file)
 {
-    ssize_t n = read_fully(descriptor, room, file->identity.size);
+    ssize_t n = read_fully(descriptor, room, file->length);
     if (n < 0)
         return (int)n;
-    if ((uint64_t)n != file->identity.size)
+    if ((uint64_t)n != file->length)
         return -ESTALE;
     file->bytes = room;
-    set_digest(file, XXH3_128bits(room, file->identity.size));
+    set_digest(file, XXH3_128bits(room, file->length));
     return 0;
 }
 
 static int read_streamed(int descriptor, struct sj_reader *reader, struct sj_file *file)
 {
-    uint64_t left = file->identity.size;
+    uint64_t left = file->length;
     XXH3_128bits_reset(reader->state);
     while (left > 0) {
         if (sj_reader_is_cancelled(reader))
@@ -76,14 +77,18 @@ static int read_streamed(int descriptor, struct sj_reader *reader, struct sj_fil
 static int expand(const struct sj_content_request *request, int descriptor,
                   struct sj_reader *reader, struct sj_file *file)
 {
+    struct sj_disk_file *whole = sj_on_disk(file);
     if (request->coding == SJ_IDENTITY)
         return 0;
+    whole->expansion = malloc(sizeof(*whole->expansion));
+    if (whole->expansion == NULL)
+        return -ENOMEM;
     struct sj_sidecar sidecar = {.bytes = file->bytes,
                                  .descriptor = descriptor,
-                                 .size = file->identity.size,
+                                 .size = file->length,
                                  .coding = request->coding,
                                  .limit = request->expansion_limit};
-    return sj_sidecar_expand(&sidecar, reader, &file->expansion);
+    return sj_sidecar_expand(&sidecar, reader, whole->expansion);
 }
 
 /* 0, when the file is still in the state in which it was opened. */
@@ -100,13 +105,13 @@ static int check_unchanged(int descriptor, const struct sj_identity *identity)
 static int read_state(const struct sj_content_request *request, int descriptor,
                       struct sj_reader *reader, struct sj_file *file)
 {
-    bool is_held = file->identity.size <= request->hold_limit;
+    bool is_held = file->length <= request->hold_limit;
     int error = is_held ? read_held(descriptor, sj_file_space(file), file)
                         : read_streamed(descriptor, reader, file);
     if (error == 0)
         error = expand(request, descriptor, reader, file);
     if (error == 0)
-        error = check_unchanged(descriptor, &file->identity);
+        error = check_unchanged(descriptor, &sj_on_disk(file)->identity);
     return error;
 }
 
@@ -120,14 +125,15 @@ static int read_once(const struct sj_content_request *request, struct sj_reader 
     if (descriptor < 0)
         return descriptor;
     size_t room = identity.size <= request->hold_limit ? identity.size : 0;
-    struct sj_file *made = sj_file_new(request->arena, room);
-    if (made == NULL) {
+    struct sj_disk_file *whole = sj_disk_file_new(request->arena, room);
+    if (whole == NULL) {
         close(descriptor);
         return -ENOMEM;
     }
-    made->identity = identity;
+    struct sj_file *made = &whole->file;
+    whole->identity = identity;
+    whole->is_racy = identity.changed_ns > started_ns - SJ_RACY_NS;
     made->length = identity.size;
-    made->is_racy = identity.changed_ns > started_ns - SJ_RACY_NS;
     int error = read_state(request, descriptor, reader, made);
     made->is_held = made->bytes != NULL;
     made->is_open = error == 0 && request->keeps_open && !made->is_held;

@@ -121,7 +121,7 @@ static void compare_file(struct round *round, struct sj_scan_file *old, struct s
     bool is_same_inode =
         old->identity.inode == new->identity.inode && old->identity.device == new->identity.device;
     bool is_same = sj_identity_equals(&old->identity, &new->identity);
-    if (!is_same_inode || (old->file != NULL && old->file->is_racy))
+    if (!is_same_inode || (old->file != NULL && sj_on_disk(old->file)->is_racy))
         put(round, &round->lost, &old->identity);
     if (!is_same || round->is_doubtful)
         put(round, &round->gained, &new->identity);
@@ -200,9 +200,9 @@ static bool is_outdated(const struct round *round, const struct sj_scan_file *na
 {
     const struct sj_identity *gained = sj_set_find(&round->gained, &name->identity);
     const struct sj_file *file = name->file;
-    if (gained != NULL &&
-        (file == NULL || file->is_racy || !sj_identity_equals(gained, &name->identity) ||
-         !sj_identity_equals(gained, &file->identity)))
+    if (gained != NULL && (file == NULL || sj_on_disk(file)->is_racy ||
+                           !sj_identity_equals(gained, &name->identity) ||
+                           !sj_identity_equals(gained, &sj_on_disk(file)->identity)))
         return true;
     return sj_set_find(&round->lost, &name->identity) != NULL;
 }

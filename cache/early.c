@@ -125,7 +125,7 @@ static int open_known(const struct search *search, struct sj_file *file)
     if (descriptor < 0)
         return -EAGAIN;
     file->descriptor = descriptor;
-    return sj_identity_equals(&identity, &file->identity) ? 0 : -EAGAIN;
+    return sj_identity_equals(&identity, &sj_on_disk(file)->identity) ? 0 : -EAGAIN;
 }
 
 static int find_file(struct search *search, const struct sj_ledger *ledger, struct sj_file **file)
@@ -156,7 +156,7 @@ static struct sj_entry *make(struct search *search, const struct sj_rules *rules
                                .path_length = search->path.length,
                                .files[SJ_IDENTITY] = file,
                                .now = time(NULL)};
-    if (file->identity.modified_ns / 1000000000 > recipe.now)
+    if (sj_on_disk(file)->identity.modified_ns / 1000000000 > recipe.now)
         return NULL;
     char *room = malloc(sj_recipe_room(rules));
     struct sj_entry *made = room == NULL ? NULL : sj_recipe_make(&recipe, room);

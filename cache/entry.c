@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/entry.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 #include "core/counted.h"
@@ -23,6 +24,34 @@ const struct sj_text sj_coding_endings[SJ_CODINGS] = {
     [SJ_BR] = TEXT(".br"),
     [SJ_ZSTD] = TEXT(".zst"),
 };
+
+static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/* Ten characters of the highest 60 of `bits`. */
+static char *write_ten(char *to, uint64_t bits)
+{
+    for (int i = 0; i < 10; i++, bits <<= 6)
+        to[i] = base64url[bits >> 58];
+    return to + 10;
+}
+
+struct sj_text sj_etag(char room[SJ_ETAG_MAX], const uint8_t digest[16], enum sj_coding coding)
+{
+    struct sj_text ending = sj_coding_endings[coding];
+    uint64_t halves[2];
+    char *to = room;
+    memcpy(halves, digest, sizeof(halves));
+    uint64_t high = be64toh(halves[0]);
+    uint64_t low = be64toh(halves[1]);
+    *to++ = '"';
+    to = write_ten(to, high);
+    *to++ = base64url[(high & 15) << 2 | low >> 62];
+    to = write_ten(to, low << 2);
+    *to++ = base64url[(low & 3) << 4];
+    to = mempcpy(to, ending.at, ending.length);
+    *to++ = '"';
+    return (struct sj_text){room, (size_t)(to - room)};
+}
 
 void sj_entry_acquire(struct sj_entry *entry)
 {
@@ -59,11 +88,10 @@ static struct sj_text without(struct sj_text fields, struct sj_text name)
     return (struct sj_text){fields.at, kept};
 }
 
-/* Vary comes and goes with variants; a tree that was checked out anew has other times. */
+/* A tree that was checked out anew has other times. */
 static struct sj_text lasting_fields(const struct sj_entry *entry)
 {
-    struct sj_text fields = without(entry->fields, SJ_TEXT("Vary: Accept-Encoding\r\n"));
-    return without(fields, SJ_TEXT("Last-Modified: "));
+    return without(entry->fields, SJ_TEXT("Last-Modified: "));
 }
 
 bool sj_entry_is_unchanged(const struct sj_entry *a, const struct sj_entry *b)

@@ -4,9 +4,9 @@
 /*
  * An entry: what one URL path answers.  Immutable once published, counted references.
  *
- * Header fields are prepared when the entry is made; a response is put together by copying
- * three pieces: what all responses share (made by http/), `fields` of the entry, and `fields`
- * of the representation.  Each piece is whole lines, each with its CRLF.
+ * Header fields are prepared when the entry is made, as whole lines, each with its CRLF.  Those
+ * that come of its representations (ETag, Content-Encoding, Vary) are written for each response:
+ * that takes less time than to fetch them from memory, where they would be half of the entry.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,23 +23,28 @@ extern const struct sj_text sj_coding_endings[SJ_CODINGS];
 enum sj_entry_kind { SJ_ENTRY_FILE, SJ_ENTRY_REDIRECT };
 
 struct sj_representation {
-    struct sj_file *file;  /* NULL: this coding does not exist */
-    struct sj_text etag;   /* with its quotes; strong; differs between representations */
-    struct sj_text fields; /* ETag, and Content-Encoding unless identity */
-    const char *source;    /* path below the root, NUL-terminated; NULL: a variant of our own */
+    struct sj_file *file; /* NULL: this coding does not exist */
+    const char *source;   /* path below the root, NUL-terminated; NULL: a variant of our own */
 };
+
+#define SJ_ETAG_MAX 28 /* quotes, 22 characters for 128 bits, the ending of a coding */
+
+/* The entity-tag of a content in a coding, with its quotes, in `room`; it is strong, and differs
+ * even between codings with the same octets. */
+struct sj_text sj_etag(char room[SJ_ETAG_MAX], const uint8_t digest[16], enum sj_coding coding);
 
 struct sj_entry {
     struct sj_text path; /* decoded URL path, from "/": the key; first, see cache/generation.c */
     uint64_t references;
     enum sj_entry_kind kind;
-    bool is_immutable;   /* its name carries a hash of its content */
-    bool has_origin;     /* `fields` has Access-Control-Allow-Origin: send no other */
-    time_t modified;     /* of the identity representation; 0: unknown, no Last-Modified */
-    struct sj_text type; /* "text/css; charset=utf-8" */
-    struct sj_text
-        fields; /* Cache-Control, Last-Modified, Vary, --headers' own; not Content-Type */
-    struct sj_text location; /* REDIRECT: percent-encoded relative reference, without query */
+    bool is_immutable; /* its name carries a hash of its content */
+    bool has_origin;   /* `fields` has Access-Control-Allow-Origin: send no other */
+    time_t modified;   /* of the identity representation; 0: unknown, no Last-Modified */
+    union {
+        struct sj_text type;     /* FILE: "text/css; charset=utf-8" */
+        struct sj_text location; /* REDIRECT: percent-encoded relative reference, without query */
+    };
+    struct sj_text fields; /* Cache-Control, Last-Modified, --headers' own; not Content-Type */
     struct sj_root *root;
     struct sj_representation representations[SJ_CODINGS];
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -155,16 +156,40 @@ bool sj_is_nameable(const char *path)
     return true;
 }
 
+/* A block that ends with a file and, unless they are in `*room`, its bytes; NULL: no memory. */
+static void *allocate_file(size_t size, struct sj_arena *arena, size_t length,
+                           struct sj_room **room)
+{
+    *room = sj_room_new(arena, length);
+    void *made = malloc(size + (*room == NULL ? length : 0));
+    if (made == NULL)
+        sj_room_free(*room);
+    return made;
+}
+
 struct sj_file *sj_file_new(struct sj_arena *arena, size_t length)
 {
-    struct sj_room *room = sj_room_new(arena, length);
-    struct sj_file *made = malloc(sizeof(*made) + (room == NULL ? length : 0));
-    if (made == NULL) {
-        sj_room_free(room);
-        return NULL;
-    }
-    *made = (struct sj_file){.references = 1, .descriptor = -1, .room = room};
+    struct sj_room *room;
+    struct sj_file *made = allocate_file(sizeof(*made), arena, length, &room);
+    if (made != NULL)
+        *made = (struct sj_file){.references = 1, .descriptor = -1, .room = room};
     return made;
+}
+
+struct sj_disk_file *sj_disk_file_new(struct sj_arena *arena, size_t length)
+{
+    struct sj_room *room;
+    struct sj_disk_file *made = allocate_file(sizeof(*made), arena, length, &room);
+    if (made != NULL)
+        *made = (struct sj_disk_file){
+            .file = {.references = 1, .descriptor = -1, .room = room, .is_on_disk = true}};
+    return made;
+}
+
+struct sj_disk_file *sj_on_disk(const struct sj_file *file)
+{
+    assert(file->is_on_disk);
+    return (struct sj_disk_file *)((uintptr_t)file - offsetof(struct sj_disk_file, file));
 }
 
 char *sj_file_space(struct sj_file *file)
@@ -187,7 +212,9 @@ void sj_file_release(struct sj_file *file)
         free((void *)(uintptr_t)file->bytes);
     if (file->descriptor >= 0)
         close(file->descriptor);
-    free(file);
+    if (file->is_on_disk)
+        free(sj_on_disk(file)->expansion);
+    free(file->is_on_disk ? (void *)sj_on_disk(file) : file);
 }
 
 const char *sj_file_bytes(const struct sj_file *file)

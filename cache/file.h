@@ -97,27 +97,38 @@ struct sj_expansion {
 
 /* The content of one file: its digest, and its bytes when they are held in memory. */
 struct sj_file {
-    struct sj_identity identity; /* first: the key of the index's set of files */
     uint64_t references;
-    uint64_t length;    /* octets of the content: identity.size, but for a variant of the store */
-    uint8_t digest[16]; /* XXH3-128 of the content, canonical (big-endian) form */
-    const char *bytes;  /* `length` of them; NULL: not held, sent with sendfile.  Once the file is
-                         * shared: read by sj_file_bytes, set at most once by sj_file_fill */
-    int descriptor;     /* open as long as the file is referenced, read with offsets only; or -1.
-                         * Once the file is shared: by sj_file_descriptor and sj_file_keep */
-    bool is_racy;    /* changed so shortly before it was read that one more change may not show */
-    bool is_awaited; /* known from the ledger alone; to be filled once it is served */
-    bool is_held;    /* its bytes are there, or are to come: set before it is shared */
-    bool is_open;    /* the same for its descriptor */
-    uint32_t n_uses; /* the builder's own: see cache/stock.h */
+    uint64_t length;
+    uint8_t digest[16];   /* XXH3-128 of the content, canonical (big-endian) form */
+    const char *bytes;    /* `length` of them; NULL: not held, sent with sendfile.  Once the file is
+                           * shared: read by sj_file_bytes, set at most once by sj_file_fill */
     struct sj_room *room; /* of an arena, in which the bytes lie, or NULL.  Once the file is shared:
                            * only looked at when sj_file_bytes has given some */
-    struct sj_expansion expansion;
+    int descriptor;       /* open as long as the file is referenced, read with offsets only; or -1.
+                           * Once the file is shared: by sj_file_descriptor and sj_file_keep */
+    bool is_held;         /* its bytes are there, or are to come: set before it is shared */
+    bool is_open;         /* the same for its descriptor */
+    bool is_on_disk;      /* it is that of a struct sj_disk_file */
+};
+
+/* A file that is also on the disk: all but our own variants in memory, of which there may be three
+ * for each of the others. */
+struct sj_disk_file {
+    struct sj_identity identity;    /* first: the key of the index's set of files */
+    struct sj_expansion *expansion; /* of a sidecar, from malloc; or NULL */
+    uint32_t n_uses;                /* the builder's own: see cache/stock.h */
+    bool is_racy;    /* changed so shortly before it was read that one more change may not show */
+    bool is_awaited; /* known from the ledger alone; to be filled once it is served */
+    struct sj_file file; /* last: its bytes may follow */
 };
 
 /* With one reference, no descriptor, and space for so many bytes: in the arena (or NULL) if it has
  * room for them, else in one block with the file.  NULL: no memory. */
 struct sj_file *sj_file_new(struct sj_arena *arena, size_t length);
+struct sj_disk_file *sj_disk_file_new(struct sj_arena *arena, size_t length);
+
+/* The whole of a file that is on the disk. */
+struct sj_disk_file *sj_on_disk(const struct sj_file *file);
 
 /* That space, before the file is shared. */
 char *sj_file_space(struct sj_file *file);

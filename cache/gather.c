@@ -104,11 +104,11 @@ static int gather_file(struct sj_gathered *gathered, struct sj_scan_directory *d
 }
 
 /* May what was read before stand for it? */
-static bool is_reusable(const struct sj_want *want, const struct sj_file *file)
+static bool is_reusable(const struct sj_want *want, const struct sj_disk_file *file)
 {
     return file != NULL && !file->is_racy &&
            (want->coding == SJ_IDENTITY ||
-            sj_expansion_is_known(&file->expansion, want->coding, want->expansion_limit));
+            sj_expansion_is_known(file->expansion, want->coding, want->expansion_limit));
 }
 
 /* What is awaited and has no place yet gets one as if it were read now. */
@@ -118,16 +118,17 @@ static void take_over(struct sj_gathered *gathered, const struct sj_settings *se
     uint64_t n_held = stock->n_held_bytes;
     for (size_t i = 0; i < gathered->n_wants; i++) {
         struct sj_want *want = &gathered->wants[i];
-        struct sj_file *file = sj_stock_find(stock, &want->identity);
-        if (!is_reusable(want, file)) {
+        struct sj_disk_file *known = sj_stock_find(stock, &want->identity);
+        if (!is_reusable(want, known)) {
             gathered->reads[gathered->n_reads++] = want;
             continue;
         }
+        struct sj_file *file = &known->file;
         sj_file_acquire(file);
         want->file = file;
-        if (file->n_uses > 0)
+        if (known->n_uses > 0)
             continue;
-        if (file->is_awaited && !file->is_held && !file->is_open)
+        if (known->is_awaited && !file->is_held && !file->is_open)
             gathered->awaited[gathered->n_awaited++] = want;
         else if (file->is_held)
             n_held += file->length;
@@ -214,7 +215,8 @@ int sj_gather(struct sj_gathered *gathered, const struct sj_stock *stock,
 
 static bool is_stray(const struct sj_want *want)
 {
-    return want->file == NULL || !sj_identity_equals(&want->file->identity, &want->identity);
+    return want->file == NULL ||
+           !sj_identity_equals(&sj_on_disk(want->file)->identity, &want->identity);
 }
 
 static void part_strays(struct sj_gathered *gathered, const struct sj_scan_directory *directory)

@@ -246,17 +246,19 @@ static void print_codings(const struct sj_entry *entry, FILE *to)
 
 static void print_entry(const struct sj_entry *entry, FILE *to)
 {
-    const struct sj_representation *identity = &entry->representations[SJ_IDENTITY];
+    const struct sj_file *file = entry->representations[SJ_IDENTITY].file;
+    char room[SJ_ETAG_MAX];
     print_text(entry->path, to);
     if (entry->kind == SJ_ENTRY_REDIRECT) {
         fprintf(to, "  -  -  -  -  redirect %.*s\n", (int)entry->location.length,
                 entry->location.at);
         return;
     }
-    fprintf(to, "  %llu  %.*s  %.*s  ", (unsigned long long)identity->file->length,
-            (int)entry->type.length, entry->type.at, (int)identity->etag.length, identity->etag.at);
+    struct sj_text etag = sj_etag(room, file->digest, SJ_IDENTITY);
+    fprintf(to, "  %llu  %.*s  %.*s  ", (unsigned long long)file->length, (int)entry->type.length,
+            entry->type.at, (int)etag.length, etag.at);
     print_codings(entry, to);
-    fprintf(to, "  %s%s\n", sj_file_bytes(identity->file) != NULL ? "memory" : "sendfile",
+    fprintf(to, "  %s%s\n", sj_file_bytes(file) != NULL ? "memory" : "sendfile",
             entry->is_immutable ? " immutable" : "");
 }
 

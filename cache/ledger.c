@@ -97,16 +97,20 @@ static void describe(struct header *header, struct sj_text name, size_t n_record
 
 static void put(const struct sj_file *file, struct record *record)
 {
-    *record = (struct record){.device = htole64(file->identity.device),
-                              .inode = htole64(file->identity.inode),
-                              .size = htole64(file->identity.size),
-                              .modified_ns = (int64_t)htole64(file->identity.modified_ns),
-                              .changed_ns = (int64_t)htole64(file->identity.changed_ns),
-                              .expansion_size = htole64(file->expansion.size),
-                              .expansion_coding = file->expansion.coding,
-                              .expansion_outcome = file->expansion.outcome};
+    const struct sj_identity *identity = &sj_on_disk(file)->identity;
+    const struct sj_expansion *expansion = sj_on_disk(file)->expansion;
+    *record = (struct record){.device = htole64(identity->device),
+                              .inode = htole64(identity->inode),
+                              .size = htole64(identity->size),
+                              .modified_ns = (int64_t)htole64(identity->modified_ns),
+                              .changed_ns = (int64_t)htole64(identity->changed_ns)};
     memcpy(record->digest, file->digest, sizeof(record->digest));
-    memcpy(record->expansion_digest, file->expansion.digest, sizeof(record->expansion_digest));
+    if (expansion == NULL)
+        return;
+    record->expansion_size = htole64(expansion->size);
+    record->expansion_coding = expansion->coding;
+    record->expansion_outcome = expansion->outcome;
+    memcpy(record->expansion_digest, expansion->digest, sizeof(record->expansion_digest));
 }
 
 static struct sj_identity identity_of(const struct record *record)
@@ -118,22 +122,33 @@ static struct sj_identity identity_of(const struct record *record)
                                 .changed_ns = (int64_t)le64toh(record->changed_ns)};
 }
 
+static int get_expansion(const struct record *record, struct sj_disk_file *file)
+{
+    if (record->expansion_outcome == SJ_NOT_EXPANDED)
+        return 0;
+    file->expansion = malloc(sizeof(*file->expansion));
+    if (file->expansion == NULL)
+        return -ENOMEM;
+    *file->expansion = (struct sj_expansion){.size = le64toh(record->expansion_size),
+                                             .coding = record->expansion_coding,
+                                             .outcome = record->expansion_outcome};
+    memcpy(file->expansion->digest, record->expansion_digest, sizeof(file->expansion->digest));
+    return 0;
+}
+
 static struct sj_file *get(const struct record *record)
 {
-    struct sj_file *file = malloc(sizeof(*file));
-    if (file == NULL)
+    struct sj_disk_file *made = sj_disk_file_new(NULL, 0);
+    if (made == NULL)
         return NULL;
-    *file = (struct sj_file){.identity = identity_of(record),
-                             .references = 1,
-                             .length = le64toh(record->size),
-                             .descriptor = -1,
-                             .is_awaited = true,
-                             .expansion = {.size = le64toh(record->expansion_size),
-                                           .coding = record->expansion_coding,
-                                           .outcome = record->expansion_outcome}};
-    memcpy(file->digest, record->digest, sizeof(file->digest));
-    memcpy(file->expansion.digest, record->expansion_digest, sizeof(file->expansion.digest));
-    return file;
+    made->identity = identity_of(record);
+    made->is_awaited = true;
+    made->file.length = made->identity.size;
+    memcpy(made->file.digest, record->digest, sizeof(made->file.digest));
+    if (get_expansion(record, made) == 0)
+        return &made->file;
+    sj_file_release(&made->file);
+    return NULL;
 }
 
 static int compare(const struct sj_identity *a, const struct sj_identity *b)
@@ -189,7 +204,7 @@ int sj_ledger_write(const char *directory, struct sj_text name, const struct sj_
     if (made == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < n_files; i++)
-        if (!files[i]->is_racy)
+        if (!sj_on_disk(files[i])->is_racy)
             put(files[i], &made->records[n_records++]);
     qsort(made->records, n_records, sizeof(struct record), compare_records);
     describe(&made->header, name, n_records);

@@ -108,7 +108,7 @@ static int read_by_name(const struct sj_entry *entry, const struct sj_file *file
     if (descriptor < 0)
         return descriptor;
     int error = -ESTALE;
-    if (sj_identity_keeps_content(&identity, &file->identity))
+    if (sj_identity_keeps_content(&identity, &sj_on_disk(file)->identity))
         error = read_at(descriptor, to, file->length);
     close(descriptor);
     return error;

@@ -7,10 +7,8 @@
 
 #define IMMUTABLE_AGE "max-age=315360000, public, immutable"
 
-/* All fields that are not from rules, etags, and a location of one encoded segment. */
+/* All fields that are not from rules, and a location of one encoded segment. */
 #define ROOM (1024 + 3 * 256)
-
-static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /* What the texts of an entry are before they have moved into its block. */
 struct draft {
@@ -27,42 +25,6 @@ size_t sj_recipe_room(const struct sj_rules *rules)
 static struct sj_text since(const struct sj_writer *writer, const char *start)
 {
     return (struct sj_text){start, (size_t)(writer->at - start)};
-}
-
-/* 22 characters for 128 bits. */
-static void write_digest(struct sj_writer *writer, const uint8_t digest[16])
-{
-    char text[22];
-    for (size_t i = 0; i < sizeof(text); i++) {
-        unsigned value = 0;
-        for (size_t bit = 6 * i; bit < 6 * i + 6; bit++)
-            value = value << 1 | (bit < 128 && digest[bit / 8] >> (7 - bit % 8) & 1);
-        text[i] = base64url[value];
-    }
-    sj_write(writer, text, sizeof(text));
-}
-
-/* The coding's ending makes tags differ even between codings with the same bytes. */
-static void draft_representation(struct draft *draft, enum sj_coding coding)
-{
-    struct sj_representation *made = &draft->entry.representations[coding];
-    struct sj_writer *writer = &draft->writer;
-    const char *start = writer->at;
-    made->file = draft->recipe->files[coding];
-    sj_write_literal(writer, "ETag: ");
-    const char *tag = writer->at;
-    sj_write_literal(writer, "\"");
-    write_digest(writer, made->file->digest);
-    sj_write_text(writer, sj_coding_endings[coding]);
-    sj_write_literal(writer, "\"");
-    made->etag = since(writer, tag);
-    sj_write_literal(writer, "\r\n");
-    if (coding != SJ_IDENTITY) {
-        sj_write_literal(writer, "Content-Encoding: ");
-        sj_write_text(writer, sj_coding_names[coding]);
-        sj_write_literal(writer, "\r\n");
-    }
-    made->fields = since(writer, start);
 }
 
 static void write_cache_control(struct draft *draft)
@@ -100,12 +62,6 @@ static void draft_fields(struct draft *draft)
     if (!result.has_cache_control)
         write_cache_control(draft);
     write_last_modified(draft);
-    for (int i = SJ_GZIP; i < SJ_CODINGS; i++) {
-        if (recipe->files[i] == NULL)
-            continue;
-        sj_write_literal(&draft->writer, "Vary: Accept-Encoding\r\n");
-        break;
-    }
     entry->fields = since(&draft->writer, start);
     entry->has_origin = result.has_origin;
     if (result.type.at != NULL && entry->kind == SJ_ENTRY_FILE) {
@@ -157,7 +113,7 @@ static void draft_location(struct draft *draft)
 /* Never negative, never in the future. */
 static time_t modified_of(const struct sj_recipe *recipe)
 {
-    int64_t seconds = recipe->files[SJ_IDENTITY]->identity.modified_ns / 1000000000;
+    int64_t seconds = sj_on_disk(recipe->files[SJ_IDENTITY])->identity.modified_ns / 1000000000;
     if (seconds <= 0)
         return 0;
     return seconds < recipe->now ? (time_t)seconds : recipe->now;
@@ -175,8 +131,7 @@ static void draft_file(struct draft *draft)
     draft->entry.modified = modified_of(recipe);
     draft->entry.type = sj_media_type(recipe->settings->media, name);
     for (int i = 0; i < SJ_CODINGS; i++)
-        if (recipe->files[i] != NULL)
-            draft_representation(draft, i);
+        draft->entry.representations[i].file = recipe->files[i];
 }
 
 static size_t sources_size(const struct sj_recipe *recipe, size_t source_length)
@@ -212,17 +167,6 @@ static void move(struct sj_text *text, const char *room, size_t length, const ch
         text->at = to + (text->at - room);
 }
 
-static void move_texts(struct sj_entry *entry, const char *room, size_t length, const char *to)
-{
-    move(&entry->type, room, length, to);
-    move(&entry->fields, room, length, to);
-    move(&entry->location, room, length, to);
-    for (int i = 0; i < SJ_CODINGS; i++) {
-        move(&entry->representations[i].etag, room, length, to);
-        move(&entry->representations[i].fields, room, length, to);
-    }
-}
-
 static void acquire_all(struct sj_entry *entry)
 {
     sj_root_acquire(entry->root);
@@ -249,7 +193,8 @@ static struct sj_entry *pack(const struct draft *draft, const char *room)
     if (recipe->kind == SJ_RECIPE_FILE)
         at = put_sources(recipe, made, made->path.at + prefix_length, at);
     memcpy(at, room, texts_length);
-    move_texts(made, room, texts_length, at);
+    move(&made->fields, room, texts_length, at);
+    move(&made->type, room, texts_length, at); /* or the location */
     acquire_all(made);
     return made;
 }

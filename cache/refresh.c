@@ -116,8 +116,8 @@ static int put(void *argument, const void *bytes, size_t length)
 /* The file's modification time, for a sidecar. */
 static void set_times(const struct work *work, struct timespec times[2])
 {
-    int64_t seconds = work->file->identity.modified_ns / 1000000000;
-    int64_t rest_ns = work->file->identity.modified_ns % 1000000000;
+    int64_t seconds = sj_on_disk(work->file)->identity.modified_ns / 1000000000;
+    int64_t rest_ns = sj_on_disk(work->file)->identity.modified_ns % 1000000000;
     times[0] = (struct timespec){.tv_nsec = UTIME_OMIT};
     times[1] = (struct timespec){.tv_sec = rest_ns < 0 ? seconds - 1 : seconds,
                                  .tv_nsec = rest_ns < 0 ? rest_ns + 1000000000 : rest_ns};
@@ -134,7 +134,7 @@ static int dress(const struct work *work, int descriptor)
     if (fstatat(work->folder, sj_scan_name(work->directory, work->at), &status, 0) < 0)
         return -errno;
     sj_identity_of(&status, &identity);
-    if (!sj_identity_equals(&identity, &work->file->identity))
+    if (!sj_identity_equals(&identity, &sj_on_disk(work->file)->identity))
         return -ESTALE;
     (void)!fchown(descriptor, status.st_uid, status.st_gid);
     (void)!fchmod(descriptor, status.st_mode & 0666);
@@ -289,7 +289,7 @@ static int refresh_coding(struct work *work, enum sj_coding coding, struct sj_re
         return error;
     /* Somebody else's, perhaps: then it can be good without ever being settled. */
     if (is_true && (settle(work, sidecar) == 0 ||
-                    sj_sidecar_is_fresh(&sidecar->identity, &work->file->identity))) {
+                    sj_sidecar_is_fresh(&sidecar->identity, &sj_on_disk(work->file)->identity))) {
         keep(sidecar, count);
         return 0;
     }
@@ -303,7 +303,7 @@ static int refresh_all(struct work *work, struct sj_refresh_count counts[SJ_CODI
         const struct sj_scan_file *sidecar = sidecar_of(work->directory, work->at, i);
         if (!work->refresher->codings[i])
             continue;
-        if (sidecar != NULL && is_settled(&sidecar->identity, &work->file->identity))
+        if (sidecar != NULL && is_settled(&sidecar->identity, &sj_on_disk(work->file)->identity))
             keep(sidecar, &counts[i]);
         else
             error = refresh_coding(work, i, &counts[i]);

@@ -231,16 +231,17 @@ int sj_sidecar_expand(const struct sj_sidecar *sidecar, struct sj_reader *reader
 bool sj_expansion_is_known(const struct sj_expansion *expansion, enum sj_coding coding,
                            uint64_t limit)
 {
-    return expansion->coding == coding && expansion->outcome != SJ_NOT_EXPANDED &&
+    return expansion != NULL && expansion->coding == coding &&
+           expansion->outcome != SJ_NOT_EXPANDED &&
            (expansion->outcome != SJ_EXPANDS_TOO_LARGE || expansion->size >= limit);
 }
 
 bool sj_sidecar_is_true(const struct sj_file *variant, enum sj_coding coding,
                         const struct sj_file *file)
 {
-    const struct sj_expansion *expansion = &variant->expansion;
-    return expansion->coding == coding && expansion->outcome == SJ_EXPANDED &&
-           expansion->size == file->identity.size &&
+    const struct sj_expansion *expansion = sj_on_disk(variant)->expansion;
+    return expansion != NULL && expansion->coding == coding && expansion->outcome == SJ_EXPANDED &&
+           expansion->size == file->length &&
            memcmp(expansion->digest, file->digest, sizeof(file->digest)) == 0;
 }
 

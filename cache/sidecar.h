@@ -47,11 +47,11 @@ struct sj_sidecar {
 int sj_sidecar_expand(const struct sj_sidecar *sidecar, struct sj_reader *reader,
                       struct sj_expansion *expansion);
 
-/* Does the result of an earlier expansion answer for this limit as well? */
+/* Does the result of an earlier expansion (NULL: there was none) answer for this limit as well? */
 bool sj_expansion_is_known(const struct sj_expansion *expansion, enum sj_coding coding,
                            uint64_t limit);
 
-/* Does `variant` expand to exactly the content of `file`? */
+/* Does `variant`, which is on the disk, expand to exactly the content of `file`? */
 bool sj_sidecar_is_true(const struct sj_file *variant, enum sj_coding coding,
                         const struct sj_file *file);
 

@@ -43,13 +43,13 @@ static void drop_trees(struct sj_stock *stock)
 void sj_stock_free(struct sj_stock *stock)
 {
     ck_hs_iterator_t iterator = CK_HS_ITERATOR_INITIALIZER;
-    struct sj_file *file;
+    struct sj_disk_file *at;
     if (stock == NULL)
         return;
     drop_trees(stock);
     drop_graveyard(stock);
-    while ((file = sj_set_next(&stock->files, &iterator)) != NULL)
-        sj_file_release(file);
+    while ((at = sj_set_next(&stock->files, &iterator)) != NULL)
+        sj_file_release(&at->file);
     sj_set_fini(&stock->files);
     sj_awaited_free(stock->awaited, stock->n_awaited);
     free(stock);
@@ -80,14 +80,15 @@ static void forget(struct sj_stock *stock, struct sj_file *file)
 int sj_stock_put(struct sj_stock *stock, struct sj_file *file)
 {
     void *previous;
-    if (sj_set_put(&stock->files, file, &previous) != 0)
+    if (sj_set_put(&stock->files, sj_on_disk(file), &previous) != 0)
         return -ENOMEM;
-    if (previous == file)
+    struct sj_disk_file *before = previous;
+    if (before == sj_on_disk(file))
         return 0;
     sj_file_acquire(file);
     stock->n_open += file->is_open;
-    if (previous != NULL)
-        forget(stock, previous);
+    if (before != NULL)
+        forget(stock, &before->file);
     return 0;
 }
 
@@ -98,7 +99,7 @@ uint64_t sj_stock_take_left(struct sj_stock *stock)
     return left;
 }
 
-struct sj_file *sj_stock_find(const struct sj_stock *stock, const struct sj_identity *identity)
+struct sj_disk_file *sj_stock_find(const struct sj_stock *stock, const struct sj_identity *identity)
 {
     return sj_set_find(&stock->files, identity);
 }
@@ -108,9 +109,12 @@ const struct sj_file **sj_stock_list(const struct sj_stock *stock, size_t *n_fil
     ck_hs_iterator_t iterator = CK_HS_ITERATOR_INITIALIZER;
     size_t n_room = ck_hs_count((ck_hs_t *)(uintptr_t)&stock->files) + 1;
     const struct sj_file **list = calloc(n_room, sizeof(*list));
-    for (*n_files = 0; list != NULL && *n_files < n_room; ++*n_files)
-        if ((list[*n_files] = sj_set_next(&stock->files, &iterator)) == NULL)
+    const struct sj_disk_file *at;
+    for (*n_files = 0; list != NULL && *n_files < n_room; ++*n_files) {
+        if ((at = sj_set_next(&stock->files, &iterator)) == NULL)
             break;
+        list[*n_files] = &at->file;
+    }
     return list;
 }
 
@@ -135,19 +139,19 @@ void sj_awaited_free(struct sj_awaited *awaited, size_t n)
 
 int sj_stock_use(struct sj_stock *stock, struct sj_file *file)
 {
-    if (file->n_uses == 0) {
+    if (sj_on_disk(file)->n_uses == 0) {
         if (sj_stock_put(stock, file) != 0)
             return -ENOMEM;
         stock->n_held_bytes += file->is_held ? file->length : 0;
     }
-    file->n_uses++;
+    sj_on_disk(file)->n_uses++;
     sj_file_acquire(file);
     return 0;
 }
 
 static void unuse(struct sj_stock *stock, struct sj_file *file)
 {
-    if (file != NULL && --file->n_uses == 0)
+    if (file != NULL && --sj_on_disk(file)->n_uses == 0)
         stock->n_held_bytes -= file->is_held ? file->length : 0;
 }
 
@@ -174,11 +178,11 @@ void sj_stock_bury_trees(struct sj_stock *stock)
 
 /* Lookups pass over what was taken out as well, until the set is made anew.  Should there be no
  * memory for that, it stays as it is. */
-static void take_out(struct sj_stock *stock, struct sj_file *file)
+static void take_out(struct sj_stock *stock, struct sj_disk_file *gone)
 {
-    sj_set_remove(&stock->files, &file->identity);
-    stock->n_left_bytes += file->is_held ? file->length : 0;
-    forget(stock, file);
+    sj_set_remove(&stock->files, &gone->identity);
+    stock->n_left_bytes += gone->file.is_held ? gone->file.length : 0;
+    forget(stock, &gone->file);
     stock->n_taken_out++;
 }
 
@@ -188,19 +192,22 @@ static void put_in_order(struct sj_stock *stock)
         stock->n_taken_out = 0;
 }
 
-/* A directory below the grave has its files checked as well.  One that was read again while it was
- * racy is not the one in the set. */
+/* One that was read again while it was racy is not the one in the set. */
+static void sweep_one(struct sj_stock *stock, struct sj_disk_file *file)
+{
+    if (file->n_uses == 0 && sj_stock_find(stock, &file->identity) == file)
+        take_out(stock, file);
+}
+
+/* A directory below the grave has its files checked as well. */
 void sj_stock_sweep(struct sj_stock *stock)
 {
     for (struct sj_scan_directory *grave = stock->graveyard; grave != NULL; grave = grave->next) {
         struct sj_scan_directory *at = grave;
         for (; at != NULL; at = sj_scan_next(at, grave))
-            for (size_t i = 0; at->sheaf != NULL && i < at->n_files; i++) {
-                struct sj_file *file = at->files[i].file;
-                if (file != NULL && file->n_uses == 0 &&
-                    sj_stock_find(stock, &file->identity) == file)
-                    take_out(stock, file);
-            }
+            for (size_t i = 0; at->sheaf != NULL && i < at->n_files; i++)
+                if (at->files[i].file != NULL)
+                    sweep_one(stock, sj_on_disk(at->files[i].file));
     }
     drop_graveyard(stock);
     put_in_order(stock);
@@ -209,7 +216,7 @@ void sj_stock_sweep(struct sj_stock *stock)
 void sj_stock_sweep_all(struct sj_stock *stock)
 {
     ck_hs_iterator_t iterator = CK_HS_ITERATOR_INITIALIZER;
-    struct sj_file *file;
+    struct sj_disk_file *file;
     drop_graveyard(stock);
     while ((file = sj_set_next(&stock->files, &iterator)) != NULL)
         if (file->n_uses == 0)

@@ -23,7 +23,7 @@ struct sj_awaited {
 
 struct sj_stock {
     unsigned long seed;    /* of the hashes of paths */
-    ck_hs_t files;         /* struct sj_file, a reference each */
+    ck_hs_t files;         /* struct sj_disk_file, a reference each */
     uint64_t n_held_bytes; /* of the files in use */
     uint64_t n_left_bytes; /* held, of the files that have left the set */
     uint64_t n_open;       /* of the files in the set: descriptors */
@@ -47,7 +47,8 @@ void sj_stock_free(struct sj_stock *stock);
 int sj_stock_put(struct sj_stock *stock, struct sj_file *file);
 
 /* The file read in exactly that state, or NULL. */
-struct sj_file *sj_stock_find(const struct sj_stock *stock, const struct sj_identity *identity);
+struct sj_disk_file *sj_stock_find(const struct sj_stock *stock,
+                                   const struct sj_identity *identity);
 
 /* All files, without references: valid until the next build.  NULL: no memory. */
 const struct sj_file **sj_stock_list(const struct sj_stock *stock, size_t *n_files);

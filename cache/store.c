@@ -65,18 +65,6 @@ void sj_record_seal(struct sj_record_footer *footer, uint64_t length, const uint
     footer->checksum = checksum(footer);
 }
 
-struct sj_file *sj_record_file(const struct sj_store_key *key, struct sj_arena *arena,
-                               size_t length)
-{
-    struct sj_file *file = sj_file_new(arena, length);
-    if (file == NULL)
-        return NULL;
-    file->expansion = (struct sj_expansion){
-        .size = key->length, .coding = (uint8_t)key->coding, .outcome = SJ_EXPANDED};
-    memcpy(file->expansion.digest, key->digest, sizeof(key->digest));
-    return file;
-}
-
 void sj_store_warn(struct sj_store *store, const char *path, int error)
 {
     if (ck_pr_fas_32(&store->has_warned, 1) == 0)

@@ -60,7 +60,7 @@ enum sj_store_outcome { SJ_STORE_ABSENT, SJ_STORE_FOUND, SJ_STORE_DOES_NOT_PAY }
 
 /* An outcome; or -ENOMEM, -ECANCELED (the reader says so).  FOUND: `*file`, verified, with one
  * reference.  `length` and `digest` are the payload's; `bytes` are held up to `hold_limit` of them,
- * else `descriptor` stays open; `identity` is the record's; `expansion` names the content.
+ * else `descriptor` stays open, and the file is on the disk, as the record.
  * Reads the payload once.  Uses are noted in the record's access time, once a day: the time of
  * modification stays, as those who send from a descriptor compare it. */
 int sj_store_find(struct sj_store *store, const struct sj_store_key *key, uint64_t hold_limit,
@@ -75,8 +75,7 @@ int sj_store_begin(struct sj_store *store, const struct sj_store_key *key,
 int sj_store_write(void *writer, const void *bytes, size_t length);
 
 /* These three end the writer.  Commit: 0 and `*file` as from sj_store_find, or as sj_store_write
- * says; a file that lives in memory alone has its bytes, and an identity of zeros.  Refuse: the
- * record says that compressing does not pay. */
+ * says.  Refuse: the record says that compressing does not pay. */
 int sj_store_commit(struct sj_store_writer *writer, uint64_t hold_limit, struct sj_file **file);
 void sj_store_refuse(struct sj_store_writer *writer);
 void sj_store_abort(struct sj_store_writer *writer);

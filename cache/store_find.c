@@ -75,17 +75,26 @@ static int read_footer(struct search *search, const char *settings)
     return is_whole && sj_record_is_it(footer, &wanted) ? 0 : -EBADMSG;
 }
 
+struct sj_file *sj_record_file(const struct stat *status)
+{
+    struct sj_disk_file *made = sj_disk_file_new(NULL, 0);
+    if (made == NULL)
+        return NULL;
+    sj_identity_of(status, &made->identity);
+    return &made->file;
+}
+
 static int load(struct search *search, struct sj_file **file)
 {
     uint64_t length = le64toh(search->footer.payload_length);
     bool is_held = length <= search->hold_limit;
-    struct sj_file *made = sj_record_file(search->key, search->arena, is_held ? length : 0);
+    struct sj_file *made =
+        is_held ? sj_file_new(search->arena, length) : sj_record_file(&search->status);
     if (made == NULL)
         return -ENOMEM;
     char *room = is_held ? sj_file_space(made) : NULL;
     made->length = length;
     memcpy(made->digest, search->footer.payload_digest, sizeof(made->digest));
-    sj_identity_of(&search->status, &made->identity);
     int error = sj_record_read(made, search->descriptor, room, search->reader);
     if (error != 0) {
         sj_file_release(made);

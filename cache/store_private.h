@@ -51,9 +51,8 @@ void sj_record_seal(struct sj_record_footer *footer, uint64_t length, const uint
 /* The disk failed: says so, the first time. */
 void sj_store_warn(struct sj_store *store, const char *path, int error);
 
-/* As sj_file_new; its expansion is the content of the key. */
-struct sj_file *sj_record_file(const struct sj_store_key *key, struct sj_arena *arena,
-                               size_t length);
+/* For a payload that is sent from its record, in that state; NULL: no memory. */
+struct sj_file *sj_record_file(const struct stat *status);
 
 /* Reads the whole of a record's payload, of which `file` says length and digest; into its space,
  * or through the reader.  0; -EBADMSG: it is shorter, or another; -ECANCELED; or what pread

@@ -25,7 +25,6 @@ enum place {
 
 struct sj_store_writer {
     struct sj_store *store;
-    struct sj_store_key key;
     struct sj_record_footer footer;
     struct sj_record_name name;
     struct sj_replacement replacement; /* open: its descriptor is not -1 */
@@ -55,12 +54,11 @@ int sj_store_begin(struct sj_store *store, const struct sj_store_key *key,
     if (made == NULL)
         return -ENOMEM;
     made->store = store;
-    made->key = *key;
     made->replacement.descriptor = -1;
     made->place = IN_MEMORY;
     made->room = FIRST_ROOM;
     made->state = XXH3_createState();
-    made->file = sj_record_file(key, NULL, made->room);
+    made->file = sj_file_new(NULL, made->room);
     if (made->state == NULL || made->file == NULL) {
         free_writer(made);
         return -ENOMEM;
@@ -198,37 +196,45 @@ static int publish(struct sj_store_writer *writer)
     return 0;
 }
 
-/* The file, in as much memory as it needs. */
-static struct sj_file *fit(struct sj_store_writer *writer, uint64_t n_held)
+/* The file with its bytes, in as much memory as it needs. */
+static struct sj_file *take_bytes(struct sj_store_writer *writer)
 {
-    struct sj_room *room = sj_room_new(writer->store->arena, n_held);
+    uint64_t length = writer->file->length;
+    struct sj_room *room = sj_room_new(writer->store->arena, length);
     if (room != NULL)
-        memcpy(room->bytes, bytes_of(writer), n_held);
-    struct sj_file *file = realloc(writer->file, sizeof(*file) + (room == NULL ? n_held : 0));
+        memcpy(room->bytes, bytes_of(writer), length);
+    struct sj_file *file = realloc(writer->file, sizeof(*file) + (room == NULL ? length : 0));
     if (file == NULL)
         file = writer->file;
     file->room = room;
+    file->bytes = sj_file_space(file);
     writer->file = NULL;
     return file;
 }
 
-/* The file with its bytes, or with the descriptor alone. */
-static struct sj_file *take_file(struct sj_store_writer *writer, uint64_t hold_limit)
+/* The file with its descriptor alone, which it takes; NULL: no memory. */
+static struct sj_file *take_record(const struct sj_store_writer *writer, int descriptor)
 {
-    struct stat status;
-    int descriptor = writer->replacement.descriptor;
-    uint64_t length = writer->file->length;
-    bool is_held = writer->place == IN_MEMORY && (descriptor < 0 || length <= hold_limit);
-    struct sj_file *file = fit(writer, is_held ? length : 0);
-    if (descriptor >= 0 && fstat(descriptor, &status) == 0)
-        sj_identity_of(&status, &file->identity);
-    if (is_held)
-        file->bytes = sj_file_space(file);
-    else
-        file->descriptor = descriptor;
-    if (is_held && descriptor >= 0)
-        close(descriptor);
+    struct stat status = {0};
+    (void)!fstat(descriptor, &status);
+    struct sj_file *file = sj_record_file(&status);
+    if (file == NULL)
+        return NULL;
+    file->length = writer->file->length;
+    memcpy(file->digest, writer->file->digest, sizeof(file->digest));
+    file->descriptor = descriptor;
     return file;
+}
+
+static int take_file(struct sj_store_writer *writer, uint64_t hold_limit, struct sj_file **file)
+{
+    int descriptor = writer->replacement.descriptor;
+    bool is_held =
+        writer->place == IN_MEMORY && (descriptor < 0 || writer->file->length <= hold_limit);
+    *file = is_held ? take_bytes(writer) : take_record(writer, descriptor);
+    if (descriptor >= 0 && (is_held || *file == NULL))
+        close(descriptor);
+    return *file == NULL ? -ENOMEM : 0;
 }
 
 int sj_store_commit(struct sj_store_writer *writer, uint64_t hold_limit, struct sj_file **file)
@@ -244,7 +250,7 @@ int sj_store_commit(struct sj_store_writer *writer, uint64_t hold_limit, struct 
     if (error == 0 && writer->place == ON_DISK && writer->file->length <= hold_limit)
         (void)!read_back(writer);
     if (error == 0)
-        *file = take_file(writer, hold_limit);
+        error = take_file(writer, hold_limit, file);
     free_writer(writer);
     return error;
 }

@@ -78,9 +78,7 @@ struct sj_file *sj_variants_find(const struct sj_variants *variants, const struc
                                  enum sj_coding coding)
 {
     const struct sj_content *content = sj_set_find(&variants->set, identity->digest);
-    if (content == NULL || content->length != identity->length)
-        return NULL;
-    return content->files[coding - 1];
+    return content != NULL ? content->files[coding - 1] : NULL;
 }
 
 /* Without memory the plan is given up: it is made again after the next build. */
@@ -122,7 +120,7 @@ static bool settle_units(struct sj_variants *variants)
         size_t at = unit->coding - 1U;
         bool is_other = unit->file != NULL;
         if (unit->is_wrong)
-            content->entry->representations[SJ_IDENTITY].file->is_racy = true;
+            sj_on_disk(content->entry->representations[SJ_IDENTITY].file)->is_racy = true;
         if (is_other)
             put_file(variants, content, at, unit->file);
         content->done[at] = unit->done;

@@ -84,7 +84,8 @@ static int encode(struct making *making, struct sj_file **file)
     if (bytes == NULL && descriptor < 0)
         return descriptor;
     int code = encode_from(making, bytes, descriptor, file);
-    if (code == -ESTALE && bytes == NULL && has_changed(descriptor, &from->file->identity))
+    if (code == -ESTALE && bytes == NULL &&
+        has_changed(descriptor, &sj_on_disk(from->file)->identity))
         code = -ENOENT;
     if (descriptor >= 0 && descriptor != kept)
         close(descriptor);
@@ -155,11 +156,11 @@ static bool give_up(const struct making *making, int error)
 
 bool sj_variants_make(struct sj_variants *variants, struct sj_unit *unit, struct sj_reader *reader)
 {
-    struct making making = {
-        .variants = variants,
-        .unit = unit,
-        .reader = reader,
-        .key = {.length = unit->content->length, .coding = (enum sj_coding)unit->coding}};
+    struct making making = {.variants = variants,
+                            .unit = unit,
+                            .reader = reader,
+                            .key = {.length = sj_content_length(unit->content),
+                                    .coding = (enum sj_coding)unit->coding}};
     struct sj_file *file = NULL;
     memcpy(making.key.digest, unit->content->digest, sizeof(making.key.digest));
     int code = get(&making, &file);

@@ -93,7 +93,6 @@ static struct sj_content *find(struct planner *planner, const struct sj_file *fi
     if (content == NULL)
         return NULL;
     memcpy(content->digest, file->digest, sizeof(content->digest));
-    content->length = file->length;
     if (append(&planner->list, content) != 0) {
         free(content);
         return NULL;
@@ -127,9 +126,9 @@ static bool is_missing(const struct sj_content *content, unsigned at)
 
 static int compare_lengths(const void *a, const void *b)
 {
-    const struct sj_content *x = ((const struct sj_unit *)a)->content;
-    const struct sj_content *y = ((const struct sj_unit *)b)->content;
-    return (x->length > y->length) - (x->length < y->length);
+    uint64_t x = sj_content_length(((const struct sj_unit *)a)->content);
+    uint64_t y = sj_content_length(((const struct sj_unit *)b)->content);
+    return (x > y) - (x < y);
 }
 
 static void add_units(struct sj_variants *variants, struct sj_content *content)
@@ -162,7 +161,7 @@ static int make_units(struct sj_variants *variants, const struct list *wanted)
             n += is_missing(wanted->items[i], k);
     plan->units = calloc(n + 1, sizeof(*plan->units));
     plan->news = calloc(n + 1, sizeof(*plan->news));
-    plan->contents = calloc(n + 1, sizeof(struct sj_content *));
+    plan->contents = calloc(wanted->n + 1, sizeof(struct sj_content *));
     if (plan->units == NULL || plan->news == NULL || plan->contents == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < wanted->n; i++)

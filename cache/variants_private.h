@@ -23,8 +23,7 @@
 enum sj_done { SJ_DONE_NOTHING, SJ_DONE_FAST, SJ_DONE_BEST };
 
 struct sj_content {
-    uint8_t digest[16]; /* first: the key */
-    uint64_t length;
+    uint8_t digest[16];                 /* first: the key */
     struct sj_file *files[SJ_VARIANTS]; /* by coding - 1; NULL: not made, does not pay, no room */
     uint8_t done[SJ_VARIANTS];          /* enum sj_done */
     uint8_t wanted;                     /* bits by coding - 1, by the last plan */
@@ -99,6 +98,12 @@ void sj_variants_drop_noted(struct sj_noted *noted); /* or NULL */
 /* cache/variants_make.c.  Looks for it, or makes it; what became of it is in the unit.  True: it
  * has become another.  It stays open when the reader says that it is cancelled. */
 bool sj_variants_make(struct sj_variants *variants, struct sj_unit *unit, struct sj_reader *reader);
+
+/* Of a content that units need. */
+static inline uint64_t sj_content_length(const struct sj_content *content)
+{
+    return content->entry->representations[SJ_IDENTITY].file->length;
+}
 
 /* Is that unit still to be made? */
 static inline bool sj_unit_is_open(const struct sj_unit *unit, enum sj_done wanted)

@@ -31,12 +31,12 @@ struct runner {
 
 static bool is_long(const struct sj_unit *unit, enum sj_done wanted)
 {
-    return unit->content->length > (wanted == SJ_DONE_BEST ? LONG_BEST : LONG_FAST);
+    return sj_content_length(unit->content) > (wanted == SJ_DONE_BEST ? LONG_BEST : LONG_FAST);
 }
 
 static bool is_longest(const struct sj_unit *unit, enum sj_done wanted)
 {
-    return wanted == SJ_DONE_BEST && unit->content->length > LONGEST_BEST;
+    return wanted == SJ_DONE_BEST && sj_content_length(unit->content) > LONGEST_BEST;
 }
 
 /* The flags are looked at without order, only to end early. */

@@ -200,7 +200,7 @@ static enum state fill(struct sj_warm *warm, const struct sj_awaited *item, enum
         return DONE;
     int descriptor = sj_root_open(item->root, item->path, &identity);
     int error = descriptor < 0 ? descriptor : 0;
-    bool is_same = error == 0 && sj_identity_equals(&identity, &file->identity);
+    bool is_same = error == 0 && sj_identity_equals(&identity, &sj_on_disk(file)->identity);
     if (is_same && wanted == WANTS_BYTES)
         error = fill_bytes(warm, descriptor, file);
     if (is_same && wanted == WANTS_DESCRIPTOR)
@@ -255,9 +255,9 @@ static void settle_batch(struct batch *batch)
     for (size_t i = 0; i < batch->n_items; i++) {
         struct sj_file *file = batch->items[i].file;
         if (batch->states[i] == DONE)
-            file->is_awaited = false;
+            sj_on_disk(file)->is_awaited = false;
         if (batch->states[i] == IS_WRONG)
-            file->is_racy = true;
+            sj_on_disk(file)->is_racy = true;
     }
 }
 

@@ -30,15 +30,23 @@ static bool is_as_indexed(const struct sj_output *output, const struct sj_identi
                                       : sj_identity_equals(&output->promise, identity);
 }
 
+/* The one that is to be sent, with its validators. */
+static void represent(struct sj_step *step, enum sj_coding coding)
+{
+    step->coding = coding;
+    step->representation = &step->entry->representations[coding];
+    step->validators.etag = sj_etag(step->etag, step->representation->file->digest, coding);
+    step->validators.modified = step->entry->modified;
+}
+
 /* 0: the body is at hand, in memory or open and as it was indexed.  -ESTALE: open, but another
  * state of the file; `*identity` is that.  Or -errno of the opening. */
-static int open_body(struct sj_step *step, enum sj_coding coding, struct sj_identity *identity)
+static int open_body(struct sj_step *step, struct sj_identity *identity)
 {
-    const struct sj_representation *representation = &step->entry->representations[coding];
+    const struct sj_representation *representation = step->representation;
     struct sj_output *output = &step->exchange->output;
     int descriptor;
 
-    step->representation = representation;
     step->bytes = sj_file_bytes(representation->file);
     if (step->bytes != NULL || representation->file->length == 0)
         return 0;
@@ -47,7 +55,7 @@ static int open_body(struct sj_step *step, enum sj_coding coding, struct sj_iden
         return descriptor;
     output->descriptor = descriptor;
     output->promise = *identity;
-    return is_as_indexed(output, &representation->file->identity) ? 0 : -ESTALE;
+    return is_as_indexed(output, &sj_on_disk(representation->file)->identity) ? 0 : -ESTALE;
 }
 
 static int status_of(int error)
@@ -88,12 +96,13 @@ static void suggest_reload(const struct sj_step *step, int error)
  * the application's page with 200. */
 static void send_instead(struct sj_step *step, const struct sj_entry *entry, int status)
 {
-    struct sj_identity identity = entry->representations[SJ_IDENTITY].file->identity;
+    struct sj_identity identity = sj_on_disk(entry->representations[SJ_IDENTITY].file)->identity;
     int error;
 
     step->entry = entry;
     step->is_vanished = false;
-    error = open_body(step, SJ_IDENTITY, &identity);
+    represent(step, SJ_IDENTITY);
+    error = open_body(step, &identity);
     suggest_reload(step, error);
     if (error != 0 && error != -ESTALE) {
         sj_step_fail(step, status == 200 ? status_of(error) : status);
@@ -113,17 +122,18 @@ static void answer_not_found(struct sj_step *step)
         sj_step_fail(step, 404);
 }
 
-static void send_file(struct sj_step *step, enum sj_coding coding)
+static void send_file(struct sj_step *step)
 {
     struct sj_identity identity;
-    int error = open_body(step, coding, &identity);
+    int error = open_body(step, &identity);
 
     suggest_reload(step, error);
     if (error == 0) {
         sj_step_send_content(step);
-    } else if (coding != SJ_IDENTITY && !is_lack(error)) {
+    } else if (step->coding != SJ_IDENTITY && !is_lack(error)) {
         sj_output_fini(&step->exchange->output); /* a variant has gone: its original may still do */
-        send_file(step, SJ_IDENTITY);
+        represent(step, SJ_IDENTITY);
+        send_file(step);
     } else if (error == -ESTALE) {
         sj_step_send_changed(step, &identity);
     } else if (status_of(error) == 404) {
@@ -144,9 +154,7 @@ static void serve(struct sj_step *step)
         sj_negotiate_codings(request, head, &codings);
         coding = sj_negotiate_choose(&codings, step->entry);
     }
-    step->representation = &step->entry->representations[coding];
-    step->validators.etag = step->representation->etag;
-    step->validators.modified = step->entry->modified;
+    represent(step, coding);
     switch (
         sj_conditional_check(request, head, &step->validators, sj_composer_now(step->composer))) {
     case 304:
@@ -156,7 +164,7 @@ static void serve(struct sj_step *step)
         sj_step_fail(step, 412);
         break;
     default:
-        send_file(step, coding);
+        send_file(step);
     }
 }
 

@@ -14,6 +14,8 @@ struct sj_step {
     const struct sj_generation *generation;
     const struct sj_entry *entry;
     const struct sj_representation *representation;
+    enum sj_coding coding;
+    char etag[SJ_ETAG_MAX];
     struct sj_validators validators;
     const char *bytes; /* of the body, or NULL: its file is open in the output */
     bool is_vanished;  /* the entry is of a deploy before this one */

@@ -25,18 +25,30 @@ static void write_cors(const struct sj_step *step)
         sj_write_literal(&step->composer->head, "Access-Control-Allow-Origin: *\r\n");
 }
 
-/* What 200, 206 and 304 have in common, but for the ETag (RFC 9110 section 15.4.5). */
+static bool has_variants(const struct sj_entry *entry)
+{
+    const struct sj_representation *of = entry->representations;
+
+    return of[SJ_GZIP].file != NULL || of[SJ_BR].file != NULL || of[SJ_ZSTD].file != NULL;
+}
+
+/* What 200, 206 and 304 have in common (RFC 9110 section 15.4.5). */
 static void begin(const struct sj_step *step, int status)
 {
     sj_response_begin(step->composer, step->exchange, status);
     write_cors(step);
     sj_write_text(&step->composer->head, step->entry->fields);
+    if (has_variants(step->entry))
+        sj_write_literal(&step->composer->head, "Vary: Accept-Encoding\r\n");
+    sj_response_field(step->composer, SJ_TEXT("ETag"), step->validators.etag);
 }
 
 static void begin_content(const struct sj_step *step, int status)
 {
     begin(step, status);
-    sj_write_text(&step->composer->head, step->representation->fields);
+    if (step->coding != SJ_IDENTITY)
+        sj_response_field(step->composer, SJ_TEXT("Content-Encoding"),
+                          sj_coding_names[step->coding]);
     sj_write_literal(&step->composer->head, "Accept-Ranges: bytes\r\n");
 }
 
@@ -92,7 +104,6 @@ static void end_with_body(const struct sj_step *step, struct sj_part body)
 void sj_step_send_not_modified(const struct sj_step *step)
 {
     begin(step, 304);
-    sj_response_field(step->composer, SJ_TEXT("ETag"), step->representation->etag);
     sj_step_end(step);
 }
 

@@ -69,14 +69,13 @@ static inline int tear_down(void **state)
 
 static inline struct sj_file *make_file(const struct fixture *fixture, const char *content)
 {
-    struct sj_file *file = calloc(1, sizeof(*file));
+    struct sj_disk_file *made = sj_disk_file_new(NULL, 0);
     XXH128_canonical_t canonical;
-    assert_non_null(file);
-    file->references = 1;
-    file->descriptor = -1;
+    assert_non_null(made);
+    struct sj_file *file = &made->file;
     file->length = strlen(content);
     file->bytes = strdup(content);
-    file->identity =
+    made->identity =
         (struct sj_identity){.size = file->length, .modified_ns = fixture->modified_ns};
     XXH128_canonicalFromHash(&canonical, XXH3_128bits(content, file->length));
     memcpy(file->digest, canonical.digest, sizeof(file->digest));
@@ -159,7 +158,7 @@ static inline void unhold(const struct fixture *fixture, struct sj_entry *entry,
     struct sj_file *file = entry->representations[SJ_IDENTITY].file;
     const char *source = entry->representations[SJ_IDENTITY].source;
     tree_write_bytes(fixture->tree, source, file->bytes, file->length);
-    int descriptor = sj_root_open(fixture->root, source, &file->identity);
+    int descriptor = sj_root_open(fixture->root, source, &sj_on_disk(file)->identity);
     assert_true(descriptor >= 0);
     free((char *)(uintptr_t)file->bytes);
     file->bytes = NULL;

@@ -138,10 +138,7 @@ static inline void assert_payload(struct fixture *fixture, size_t length, bool i
     else
         assert_int_equal(pread(file->descriptor, bytes, length, 0), length);
     assert_memory_equal(bytes, payload.bytes, length);
-    assert_int_equal(file->expansion.outcome, SJ_EXPANDED);
-    assert_int_equal(file->expansion.coding, fixture->key.coding);
-    assert_int_equal(file->expansion.size, fixture->key.length);
-    assert_memory_equal(file->expansion.digest, fixture->key.digest, 16);
+    assert_int_equal(file->is_on_disk, !is_held);
     free(bytes);
     free(payload.bytes);
 }

@@ -76,7 +76,7 @@ static void bytes_and_digest_are_those_of_the_file(void **state)
     assert_int_equal(read_file(fixture, 5), 0);
     assert_memory_equal(fixture->file->bytes, "hello", 5);
     assert_memory_equal(fixture->file->digest, canonical.digest, 16);
-    assert_int_equal(fixture->file->identity.size, 5);
+    assert_int_equal(sj_on_disk(fixture->file)->identity.size, 5);
 }
 
 static void above_the_limit_only_the_digest_is_kept(void **state)
@@ -151,10 +151,10 @@ static void a_change_just_before_reading_is_racy(void **state)
     hook.sets_changed_time = true;
     hook.changed_time = time(NULL) + 10;
     assert_int_equal(read_file(fixture, 5), 0);
-    assert_true(fixture->file->is_racy);
+    assert_true(sj_on_disk(fixture->file)->is_racy);
     hook.changed_time = time(NULL) - 10;
     assert_int_equal(read_file(fixture, 5), 0);
-    assert_false(fixture->file->is_racy);
+    assert_false(sj_on_disk(fixture->file)->is_racy);
 }
 
 static void a_missing_file_is_enoent(void **state)
@@ -175,8 +175,8 @@ static void a_variant_is_expanded_held_or_not(void **state)
         struct sj_file *file = NULL;
         assert_int_equal(sj_content_read(&request, fixture->reader, &file), 0);
         assert_int_equal(file->bytes != NULL, hold_limit > 0);
-        assert_int_equal(file->expansion.outcome, SJ_EXPANDED);
-        assert_int_equal(file->expansion.size, 5);
+        assert_int_equal(sj_on_disk(file)->expansion->outcome, SJ_EXPANDED);
+        assert_int_equal(sj_on_disk(file)->expansion->size, 5);
         sj_file_release(file);
     }
 }

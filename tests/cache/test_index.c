@@ -41,7 +41,6 @@ static void a_false_sidecar_is_a_fault_and_not_read_again(void **state)
     assert_null(site_find(site, "/a.css")->representations[SJ_GZIP].file);
     assert_true(has_logged(site, "/a.css.gz", "does not decompress to its file"));
     assert_true(has_logged(site, "/a.css.br", "does not decompress to its file"));
-    assert_fields_lack(site_find(site, "/a.css"), "Vary");
     assert_int_equal(site_reload(site), 0);
     assert_int_equal(site->result.summary.n_files_read, 0);
     assert_int_equal(site->result.summary.n_faults, 2);
@@ -110,7 +109,7 @@ static void a_racy_file_is_read_again(void **state)
     struct site *site = *state;
     tree_write(site->tree, "a", "1");
     site_start(site);
-    bool was_racy = site_find(site, "/a")->representations[0].file->is_racy;
+    bool was_racy = sj_on_disk(site_find(site, "/a")->representations[0].file)->is_racy;
     assert_int_equal(site_reload(site), 0);
     assert_int_equal(site->result.summary.n_files_read, was_racy);
     assert_int_equal(site->result.summary.n_unchanged, 1);

@@ -22,16 +22,14 @@ static int tear_down(void **state)
 static struct sj_file *put_known(struct builder *builder, const char *name)
 {
     struct stat status;
-    struct sj_file *file = calloc(1, sizeof(*file));
-    assert_non_null(file);
+    struct sj_disk_file *made = sj_disk_file_new(NULL, 0);
+    assert_non_null(made);
     assert_int_equal(stat(tree_path(builder->site->tree, name), &status), 0);
-    sj_identity_of(&status, &file->identity);
-    file->references = 1;
-    file->length = file->identity.size;
-    file->descriptor = -1;
-    file->is_awaited = true;
-    assert_int_equal(sj_stock_put(builder->stock, file), 0);
-    return file;
+    sj_identity_of(&status, &made->identity);
+    made->file.length = made->identity.size;
+    made->is_awaited = true;
+    assert_int_equal(sj_stock_put(builder->stock, &made->file), 0);
+    return &made->file;
 }
 
 static const struct sj_file *find(struct builder *builder, const char *path)

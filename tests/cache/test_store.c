@@ -58,9 +58,9 @@ static void identity_is_that_of_the_record(void **state)
     record_path(fixture, path);
     assert_int_equal(stat(path, &status), 0);
     sj_identity_of(&status, &identity);
-    assert_true(sj_identity_keeps_content(&identity, &fixture->file->identity));
+    assert_true(sj_identity_keeps_content(&identity, &sj_on_disk(fixture->file)->identity));
     assert_int_equal(find(fixture, 0), SJ_STORE_FOUND);
-    assert_true(sj_identity_equals(&identity, &fixture->file->identity));
+    assert_true(sj_identity_equals(&identity, &sj_on_disk(fixture->file)->identity));
 }
 
 static void every_part_of_the_key_counts(void **state)

@@ -90,11 +90,12 @@ static void make_record(struct fixture *fixture, const struct content *content,
 /* All files of one ledger have the same size, so that a mixture would show. */
 static void make_ledger(struct fixture *fixture, uint64_t turn)
 {
-    struct sj_file *files = calloc(N_LEDGER, sizeof(*files));
+    struct sj_disk_file *files = calloc(N_LEDGER, sizeof(*files));
     const struct sj_file **list = calloc(N_LEDGER, sizeof(struct sj_file *));
     for (size_t i = 0; i < N_LEDGER; i++) {
         files[i].identity.size = turn;
-        list[i] = &files[i];
+        files[i].file.is_on_disk = true;
+        list[i] = &files[i].file;
     }
     if (sj_ledger_write(fixture->tree->path, name, list, N_LEDGER) != 0)
         _exit(4);

@@ -121,7 +121,7 @@ static void a_file_that_changed_just_now_is_not_noted(void **state)
     start(upkept);
     struct content other = put_words(upkept, "a.txt", 20000, 7);
     reload(upkept);
-    bool was_racy = file_of(upkept, "/a.txt")->is_racy;
+    bool was_racy = sj_on_disk(file_of(upkept, "/a.txt"))->is_racy;
     stop(upkept);
     start(upkept);
     assert_int_equal(n_read(upkept), was_racy ? 1 : 0);

@@ -33,7 +33,7 @@ static void a_change_in_place_is_noticed(void **state)
     site_start(site);
     tree_write(site->tree, "d/a", "xyz");
     assert_int_equal(site_wait(site), 0);
-    assert_int_equal(site_find(site, "/d/a")->representations[0].file->identity.size, 3);
+    assert_int_equal(site_find(site, "/d/a")->representations[0].file->length, 3);
 }
 
 static void new_directories_are_watched_too(void **state)

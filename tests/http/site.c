@@ -32,8 +32,6 @@ struct made {
     char path[64];
     char location[64];
     char fields[128];
-    char etags[SJ_CODINGS][80];
-    char etag_fields[SJ_CODINGS][160];
     char sources[SJ_CODINGS][80];
 };
 
@@ -113,12 +111,14 @@ static struct sj_file *make_file(struct site *site, const char *name, struct sj_
                                  enum site_body body)
 {
     struct sj_arena *arena = body == SITE_IN_ARENA ? site->arena : NULL;
-    struct sj_file *file = sj_file_new(arena, body != SITE_ON_DISK ? content.length : 0);
+    struct sj_disk_file *made = sj_disk_file_new(arena, body != SITE_ON_DISK ? content.length : 0);
+    struct sj_file *file;
     int descriptor;
 
-    check(file != NULL, name);
+    check(made != NULL, name);
+    file = &made->file;
     site_write(site, name, content.at, content.length);
-    descriptor = sj_root_open(site->root, name, &file->identity);
+    descriptor = sj_root_open(site->root, name, &made->identity);
     check(descriptor >= 0, name);
     close(descriptor);
     file->length = content.length;
@@ -130,22 +130,14 @@ static struct sj_file *make_file(struct site *site, const char *name, struct sj_
 static void represent(struct site *site, struct made *made, enum sj_coding coding,
                       struct sj_text content, enum site_body body)
 {
-    struct sj_representation *representation = &made->entry.representations[coding];
+    struct sj_file *file;
     char *source = made->sources[coding];
-    char name[72], fields[160];
 
-    snprintf(name, sizeof(name), "%.60s%s", made->path + 1, sj_coding_endings[coding].at);
-    snprintf(fields, sizeof(fields), "ETag: \"%s\"\r\n", name);
-    if (coding != SJ_IDENTITY)
-        snprintf(fields, sizeof(fields), "ETag: \"%s\"\r\nContent-Encoding: %s\r\n", name,
-                 sj_coding_names[coding].at);
-    strcpy(source, name);
-    snprintf(made->etags[coding], sizeof(made->etags[0]), "\"%s\"", name);
-    strcpy(made->etag_fields[coding], fields);
-    representation->file = make_file(site, source, content, body);
-    representation->source = source;
-    representation->etag = text_of(made->etags[coding]);
-    representation->fields = text_of(made->etag_fields[coding]);
+    snprintf(source, sizeof(made->sources[0]), "%s%s", made->path + 1,
+             sj_coding_endings[coding].at);
+    file = make_file(site, source, content, body);
+    memcpy(file->digest, made->path + 1, strnlen(made->path + 1, sizeof(file->digest)));
+    made->entry.representations[coding] = (struct sj_representation){file, source};
 }
 
 static struct sj_entry *add_content(struct site *site, const char *path, struct sj_text content,

@@ -28,7 +28,8 @@ void site_fini(struct site *site);
 void site_write(const struct site *site, const char *name, const char *from, size_t length);
 void site_remove(const struct site *site, const char *name);
 
-/* Adds the file `path` + 1 with that content, as text/plain; its ETag is "NAME". */
+/* Adds the file `path` + 1 with that content, as text/plain; its ETag is NAME in base64url,
+ * with octets of zero up to 16 of them. */
 struct sj_entry *site_add(struct site *site, const char *path, const char *content,
                           enum site_body body);
 
@@ -37,7 +38,7 @@ struct sj_entry *site_add_large(struct site *site, const char *path, size_t leng
                                 enum site_body body);
 char site_octet(size_t at);
 
-/* A variant of an entry: the file NAME.gz and so on; its ETag is "NAME.gz". */
+/* A variant of an entry: the file NAME.gz and so on; its ETag ends so, too. */
 void site_add_variant(struct site *site, struct sj_entry *entry, enum sj_coding coding,
                       const char *content);
 

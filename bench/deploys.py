@@ -47,6 +47,9 @@ class Sample:
     reload_s: list = field(default_factory=list)
     cpu_us: float = 0
 
+SECOND = ("the generator had no real-time priority (for want of CAP_SYS_NICE): its latencies hold what it waited "
+          "for the servers' own background work")
+
 
 class Bench:
     def __init__(self, options, work, notes):
@@ -136,6 +139,8 @@ class Bench:
                           f"{', reloading' if reloads else ''}", file=sys.stderr, flush=True)
                     try:
                         sample = self.run_one(server, reloads)
+                        if not sample.figures["is_first"] and SECOND not in self.notes:
+                            self.notes.append(SECOND)
                         self.samples.setdefault((server.row.name, reloads), {})[number] = sample
                     except (Unusable, subprocess.CalledProcessError) as error:
                         self.notes.append(f"{server.row.name}, round {number + 1}: {error}")

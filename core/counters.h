@@ -15,6 +15,7 @@
     SJ_COUNTER(tasks, "tasks run")                                         \
     SJ_COUNTER(inlined, "subtasks run at once because the deque was full") \
     SJ_COUNTER(rejected, "tasks refused because a queue was full")         \
+    SJ_COUNTER(blocked, "places that a spare thread has taken")            \
     SJ_COUNTER(steals_ok, "tasks stolen")                                  \
     SJ_COUNTER(steals_lost, "steals lost to another thread")               \
     SJ_COUNTER(steals_empty, "rounds over all victims that found nothing") \

@@ -61,7 +61,8 @@ static void wait_for(struct sj_group *group, struct sj_worker *worker)
     struct sj_idle *idle = &worker->sched->idle_joiners;
 
     sj_idle_announce(idle, worker->index);
-    if (!is_done(group) && !sj_worker_has_subtask(worker)) /* the re-check */
+    if (!is_done(group) && !sj_worker_has_subtask(worker) &&
+        ck_pr_load_uint(&worker->n_returning) == 0) /* the re-check */
         sj_worker_sleep(worker);
     sj_idle_retract(idle, worker->index);
 }
@@ -76,7 +77,7 @@ void sj_join(struct sj_group *group)
 
         if (task != NULL)
             sj_worker_do(worker, task);
-        else
+        else if (!sj_hand_make_way(worker))
             wait_for(group, worker);
     }
 }

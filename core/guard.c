@@ -26,19 +26,21 @@ bool sj_guard_is_short(const struct sj_guard_look *before, const struct sj_guard
     return had_task && after->cpu_ns - before->cpu_ns < (after->at_ns - before->at_ns) / 10;
 }
 
-/* A worker that waits in a join has nothing to do either. */
+/* With the hands' lock.  A worker that waits in a join has nothing to do either; and one whose
+ * place has changed hands has got on. */
 static struct sj_guard_look look_at(const struct sj_sched *sched, const struct sj_worker *worker)
 {
     struct sj_guard_look look = {
         .at_ns = sj_clock_ns(),
-        .parks = ck_pr_load_64(&worker->counters.parks),
+        .parks = ck_pr_load_64(&worker->counters.parks) + worker->n_handed,
         .is_parked = sj_idle_is_announced(&sched->idle_workers, worker->index) ||
                      sj_idle_is_announced(&sched->idle_joiners, worker->index),
     };
     struct timespec used;
     clockid_t clock;
 
-    if (pthread_getcpuclockid(worker->thread, &clock) == 0 && clock_gettime(clock, &used) == 0)
+    if (worker->hand != NULL && pthread_getcpuclockid(worker->hand->self, &clock) == 0 &&
+        clock_gettime(clock, &used) == 0)
         look.cpu_ns = (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
     return look;
 }
@@ -57,7 +59,8 @@ static bool wants_core(const struct sj_worker *worker)
     ssize_t length = -1;
     int file;
 
-    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)worker->tid);
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat",
+             (int)(worker->hand != NULL ? worker->hand->tid : 0));
     file = open(path, O_RDONLY | O_CLOEXEC);
     if (file >= 0) {
         length = read(file, text, sizeof(text) - 1);
@@ -72,6 +75,7 @@ static bool look_at_all(struct sj_sched *sched)
 {
     bool is_starved = false;
 
+    pthread_mutex_lock(&sched->hands.lock);
     for (unsigned i = 0; i < sched->config.n_workers; i++) {
         struct sj_guard_look *before = &sched->guard.looks[i];
         struct sj_guard_look after = look_at(sched, sched->workers[i]);
@@ -80,14 +84,8 @@ static bool look_at_all(struct sj_sched *sched)
             is_starved || (sj_guard_is_short(before, &after) && wants_core(sched->workers[i]));
         *before = after;
     }
+    pthread_mutex_unlock(&sched->hands.lock);
     return is_starved;
-}
-
-/* Neither can fail where sj_priority_try has not. */
-static void set_all(struct sj_sched *sched, int (*set)(pthread_t thread))
-{
-    for (unsigned i = 0; i < sched->n_workers_running; i++)
-        set(sched->workers[i]->thread);
 }
 
 static void entitle(struct sj_guard *guard, uint64_t now_ns)
@@ -110,10 +108,10 @@ static void look(struct sj_sched *sched)
 
     if (guard->is_yielding && is_starved) {
         entitle(guard, now_ns);
-        set_all(sched, sj_priority_entitle);
+        sj_hands_set_priority(sched, sj_priority_entitle);
     } else if (!guard->is_yielding && now_ns - guard->entitled_ns >= guard->entitled_for_ns) {
         guard->is_yielding = true;
-        set_all(sched, sj_priority_yield);
+        sj_hands_set_priority(sched, sj_priority_yield);
     }
 }
 
@@ -207,7 +205,7 @@ int sj_guard_start(struct sj_sched *sched, struct event_base *base)
         return error;
     }
     sched->guard.is_yielding = true;
-    set_all(sched, sj_priority_yield);
+    sj_hands_set_priority(sched, sj_priority_yield);
     return 0;
 }
 
@@ -217,7 +215,7 @@ void sj_guard_stop(struct sj_sched *sched)
 
     ck_pr_store_uint(&guard->is_called, 1); /* who has claimed it before writes in vain */
     if (guard->is_yielding)
-        set_all(sched, sj_priority_entitle);
+        sj_hands_set_priority(sched, sj_priority_entitle);
     guard->is_yielding = false;
     if (guard->call != NULL)
         event_free(guard->call);

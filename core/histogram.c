@@ -47,6 +47,15 @@ uint64_t sj_histogram_count(const struct sj_histogram *histogram)
     return count;
 }
 
+uint64_t sj_histogram_below(const struct sj_histogram *histogram, uint64_t ns)
+{
+    uint64_t count = 0;
+
+    for (unsigned i = 0; i < SJ_HISTOGRAM_BUCKETS && upper_edge(i) <= ns; i++)
+        count += ck_pr_load_64(&histogram->buckets[i]);
+    return count;
+}
+
 uint64_t sj_histogram_quantile(const struct sj_histogram *histogram, double q)
 {
     uint64_t count = sj_histogram_count(histogram), seen = 0;

@@ -25,6 +25,9 @@ void sj_histogram_merge(struct sj_histogram *into, const struct sj_histogram *fr
 
 uint64_t sj_histogram_count(const struct sj_histogram *histogram);
 
+/* How many were below `ns`: exact where a bucket ends, as at powers of two; else fewer. */
+uint64_t sj_histogram_below(const struct sj_histogram *histogram, uint64_t ns);
+
 /* The upper edge in ns of the bucket that holds quantile `q` (0 to 1); 0 if empty. */
 uint64_t sj_histogram_quantile(const struct sj_histogram *histogram, double q);
 

@@ -4,10 +4,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/kind.h"
 
 #define NAME_SIZE       48  /* of a long option, "no-" and the NUL included */
 #define LETTERS_SIZE    64  /* of getopt's string of short options */
@@ -15,33 +15,6 @@
 #define LEFT_SIZE       96  /* of --help's left column */
 #define HELP_WIDTH      79
 #define HELP_INDENT_MAX 32
-
-struct unit {
-    const char *name;
-    uint64_t factor;
-};
-
-/* What a type's values look like; the first unit counts when none is written. */
-struct kind {
-    const char *noun;
-    const char *hint;
-    struct unit units[7];
-};
-
-static const struct kind kinds[] = {
-    [SJ_OPTION_NUMBER] = {"number", "", {{"", 1}}},
-    [SJ_OPTION_SIZE] = {"size",
-                        " (in bytes, or with unit K, M, G)",
-                        {{"", 1}, {"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}}},
-    [SJ_OPTION_DURATION] = {"time",
-                            " (in seconds, or with unit ms, s, m, h, d)",
-                            {{"", 1000},
-                             {"ms", 1},
-                             {"s", 1000},
-                             {"m", 60 * 1000},
-                             {"h", 60 * 60 * 1000},
-                             {"d", 24 * 60 * 60 * 1000}}},
-};
 
 struct parse {
     const struct sj_option *table;
@@ -91,42 +64,13 @@ __attribute__((format(printf, 2, 3))) static int refuse(const struct parse *pars
     return -EINVAL;
 }
 
-static bool read_number(const char *text, const struct kind *kind, uint64_t *number)
-{
-    const struct unit *unit = kind->units;
-
-    if (*text < '0' || *text > '9')
-        return false;
-    for (*number = 0; *text >= '0' && *text <= '9'; text++)
-        if (__builtin_mul_overflow(*number, 10, number) ||
-            __builtin_add_overflow(*number, (uint64_t)(*text - '0'), number))
-            return false;
-    while (unit->name != NULL && strcmp(unit->name, text) != 0)
-        unit++;
-    return unit->name != NULL && !__builtin_mul_overflow(*number, unit->factor, number);
-}
-
-/* In the largest unit that leaves no fraction. */
-static void print_number(char *to, size_t size, uint64_t number, const struct kind *kind)
-{
-    const struct unit *best = NULL;
-
-    for (const struct unit *unit = kind->units; number != 0 && unit->name != NULL; unit++)
-        if (unit->name[0] != '\0' && number % unit->factor == 0)
-            best = unit;
-    if (best != NULL)
-        snprintf(to, size, "%" PRIu64 "%s", number / best->factor, best->name);
-    else
-        snprintf(to, size, "%" PRIu64, number);
-}
-
 static int refuse_number(const struct parse *parse, const struct sj_option *row, const char *text)
 {
-    const struct kind *kind = &kinds[row->type];
+    const struct sj_kind *kind = &sj_kinds[row->type];
     char min[32], max[32], range[80] = "", none[40] = "";
 
-    print_number(min, sizeof(min), row->min, kind);
-    print_number(max, sizeof(max), row->max, kind);
+    sj_kind_print(kind, row->min, min, sizeof(min));
+    sj_kind_print(kind, row->max, max, sizeof(max));
     if (row->max != 0)
         snprintf(range, sizeof(range), " between %s and %s", min, max);
     else if (row->min != 0)
@@ -146,7 +90,7 @@ static int store_number(const struct parse *parse, const struct sj_option *row, 
         *number = UINT64_MAX;
         return 0;
     }
-    if (!read_number(text, &kinds[row->type], &read) || read == UINT64_MAX || read < row->min ||
+    if (!sj_kind_read(&sj_kinds[row->type], text, &read) || read == UINT64_MAX || read < row->min ||
         (row->max != 0 && read > row->max))
         return refuse_number(parse, row, text);
     *number = read;

@@ -12,7 +12,8 @@ static bool is_valid(const struct sj_sched_config *config)
 {
     return config->n_loops >= 1 && config->n_loops <= SJ_LOOPS_MAX && config->n_workers >= 1 &&
            config->n_workers <= SJ_WORKERS_MAX && config->quick_length >= 1 &&
-           config->heavy_length >= 1 && config->worker_nice >= 0 && config->worker_nice <= 19;
+           config->heavy_length >= 1 && config->n_spares <= SJ_SPARES_MAX &&
+           config->worker_nice >= 0 && config->worker_nice <= 19;
 }
 
 static int fill(struct sj_sched *sched)
@@ -49,6 +50,7 @@ int sj_sched_new(const struct sj_sched_config *config, struct sj_sched **result)
     sched->config = *config;
     sem_init(&sched->answers, 0, 0);
     sj_guard_init(&sched->guard);
+    sj_hands_init(&sched->hands);
     error = fill(sched);
     if (error != 0) {
         sj_sched_free(sched);
@@ -81,12 +83,10 @@ static int start_thread(struct sj_sched *sched, pthread_t *thread, void *(*run)(
 static int start_threads(struct sj_sched *sched)
 {
     for (unsigned i = 0; i < sched->config.n_workers; i++) {
-        struct sj_worker *worker = sched->workers[i];
-        int error = start_thread(sched, &worker->thread, sj_worker_run, worker, &worker->error);
+        int error = sj_hands_start(sched, sched->workers[i]);
 
         if (error != 0)
             return error;
-        sched->n_workers_running++;
     }
     for (unsigned i = 0; i < sched->config.n_loops; i++) {
         struct sj_loop *loop = sched->loops[i];
@@ -137,13 +137,11 @@ static bool ask_loops(struct sj_sched *sched, unsigned round)
 
 static void stop_workers(struct sj_sched *sched)
 {
-    ck_pr_store_uint(&sched->workers_leave, 1); /* pairs with shall_leave in worker.c */
+    ck_pr_store_uint(&sched->workers_leave, 1); /* pairs with sj_worker_shall_leave */
     ck_pr_fence_memory();                       /* before the wake-ups */
-    for (unsigned i = 0; i < sched->n_workers_running; i++)
+    for (unsigned i = 0; i < sched->config.n_workers; i++)
         sem_post(&sched->workers[i]->wake);
-    for (unsigned i = 0; i < sched->n_workers_running; i++)
-        pthread_join(sched->workers[i]->thread, NULL);
-    sched->n_workers_running = 0;
+    sj_hands_stop(sched);
 }
 
 void sj_sched_stop(struct sj_sched *sched)
@@ -161,15 +159,23 @@ void sj_sched_stop(struct sj_sched *sched)
     sched->n_loops_running = 0;
 }
 
+void sj_sched_flush(struct sj_sched *sched)
+{
+    for (unsigned i = 0; i < sched->config.n_loops; i++)
+        while (sj_mailbox_drain(&sched->loops[i]->mailbox) > 0)
+            ;
+}
+
 void sj_sched_free(struct sj_sched *sched)
 {
-    assert(sched->n_loops_running == 0 && sched->n_workers_running == 0);
+    assert(sched->n_loops_running == 0 && sched->hands.n_alive == 0);
     for (unsigned i = 0; i < sched->config.n_loops; i++)
         sj_loop_free(sched->loops[i]);
     for (unsigned i = 0; i < sched->config.n_workers; i++)
         sj_worker_free(sched->workers[i]);
     sj_deque_free(sched->heavy[sched->config.n_loops]);
     sj_guard_fini(&sched->guard);
+    sj_hands_fini(&sched->hands);
     sem_destroy(&sched->answers);
     free(sched);
 }

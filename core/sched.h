@@ -28,12 +28,14 @@ struct sj_loop;
 
 #define SJ_LOOPS_MAX   64
 #define SJ_WORKERS_MAX 64
+#define SJ_SPARES_MAX  256
 
 struct sj_sched_config {
     unsigned n_loops;      /* 1 to SJ_LOOPS_MAX */
     unsigned n_workers;    /* 1 to SJ_WORKERS_MAX */
     unsigned quick_length; /* tasks a loop can queue */
     unsigned heavy_length; /* tasks a submitter can queue, and subtasks a worker */
+    unsigned n_spares;     /* threads for workers that block, at most (core/blocking.h) */
     int worker_nice;       /* added to the process's own nice value, 0 to 19 */
     uint64_t wake_worth_ns;
 };
@@ -49,6 +51,9 @@ int sj_sched_start(struct sj_sched *sched);
  * message is delivered; event callbacks go on until then.  Blocks until all threads have
  * ended.  Whoever wants connections to end first sees to that before (http/server.c does). */
 void sj_sched_stop(struct sj_sched *sched);
+
+/* After stop: delivers, on the calling thread, what other threads have posted to loops since. */
+void sj_sched_flush(struct sj_sched *sched);
 
 /* After stop, or instead of start. */
 void sj_sched_free(struct sj_sched *sched);

@@ -2,7 +2,8 @@
 #ifndef SJ_CORE_SCHED_PRIVATE_H
 #define SJ_CORE_SCHED_PRIVATE_H
 /*
- * What sched.c, loop.c, worker.c, group.c and guard.c share; nobody else includes it.
+ * What sched.c, loop.c, worker.c, hand.c, blocking.c, group.c and guard.c share; nobody else
+ * includes it.
  *
  * Who sleeps where, and who wakes it (core/idle.h):
  *
@@ -12,6 +13,11 @@
  *
  * A worker that waits in a join is not in idle_workers: it may not take a heavy task, so a submit
  * that woke it would have woken nobody.
+ *
+ * A worker is a place with its deque, counters and semaphore; what runs is a hand, the thread that
+ * has the place.  A hand whose task blocks leaves its place to another one, and waits for it in
+ * `returning` when it is to go on; who has the place gives it back between two tasks, or in a join
+ * that has nothing to do.  The place is the same one again, as the task's groups know it.
  *
  * The way to stop, in rounds that every loop answers at the end of a turn:
  *
@@ -25,6 +31,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdbool.h>
+#include <sys/queue.h>
 #include "core/deque.h"
 #include "core/guard.h"
 #include "core/idle.h"
@@ -62,16 +69,46 @@ struct sj_loop {
     _Alignas(SJ_CACHE_LINE) struct sj_mailbox mailbox;
 };
 
+TAILQ_HEAD(sj_hand_list, sj_hand);
+
 struct sj_worker {
     struct sj_sched *sched;
     unsigned index;
     struct sj_deque *subtasks;
     sem_t wake;
-    pthread_t thread;
-    pid_t tid;            /* read after its answer */
-    int error;            /* of the thread's start; read after its answer */
-    unsigned next_victim; /* whose heavy tasks come first next time */
+    unsigned next_victim;          /* whose heavy tasks come first next time */
+    struct sj_hand_list returning; /* under the hands' lock */
+    unsigned n_away;               /* the same: hands that left the place, in a task yet */
+    unsigned n_handed;             /* the same: times the place has changed hands */
+    struct sj_hand *hand;          /* the same: who has it, or had it last; NULL: nobody yet */
+    unsigned n_returning;          /* ck_pr: of `returning`, to be looked at without the lock */
     _Alignas(SJ_CACHE_LINE) struct sj_counters counters;
+};
+
+struct sj_hand {
+    struct sj_sched *sched;
+    TAILQ_ENTRY(sj_hand) link;  /* resting, returning or ended */
+    TAILQ_ENTRY(sj_hand) other; /* all */
+    struct sj_worker *place;    /* that it has been given; NULL: none */
+    sem_t wake;
+    sem_t started;
+    pthread_t thread; /* the starter's */
+    pthread_t self;   /* its own, with `tid`: of one that is in `all` */
+    pid_t tid;
+    int error; /* of its start; read after that */
+    bool is_spare;
+};
+
+struct sj_hands {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;       /* n_places, n_alive */
+    struct sj_hand_list all;      /* that have not ended */
+    int (*set)(pthread_t thread); /* their priority, as the guard wants it; NULL: as it is */
+    struct sj_hand_list resting;
+    struct sj_hand_list ended; /* to be joined */
+    unsigned n_places;         /* that somebody has */
+    unsigned n_alive;          /* hands that have not ended */
+    bool is_stopping;
 };
 
 /* See core/guard.h.  The controlling thread's, but for `is_called` and, once that is 0, `fd`. */
@@ -92,8 +129,8 @@ struct sj_sched {
     struct sj_worker *workers[SJ_WORKERS_MAX];
     struct sj_deque *heavy[SJ_LOOPS_MAX + 1]; /* the loops' own, then the controlling thread's */
     struct sj_deque *subtasks[SJ_WORKERS_MAX];
+    struct sj_hands hands;
     unsigned n_loops_running;
-    unsigned n_workers_running;
     int nice_error;
     struct sj_guard guard;
     sem_t answers; /* a thread has started, or a loop has answered a round */
@@ -111,7 +148,43 @@ void sj_loop_free(struct sj_loop *loop);
 void *sj_loop_run(void *loop);
 int sj_worker_new(struct sj_sched *sched, unsigned index, struct sj_worker **worker);
 void sj_worker_free(struct sj_worker *worker);
-void *sj_worker_run(void *worker);
+
+/* On the thread that has the place: works until the order to leave (SJ_WORK_LEFT), until a hand
+ * that returns wants the place (WANTED), or until a task has ended without having come back from a
+ * blocking section (AWAY: the place is somebody else's). */
+enum sj_work_end { SJ_WORK_LEFT, SJ_WORK_WANTED, SJ_WORK_AWAY };
+enum sj_work_end sj_worker_work(struct sj_worker *worker);
+
+/* start: a new hand takes the place; 0, or -errno and it runs nowhere.  stop: after the order to
+ * leave, until all have ended. */
+void sj_hands_init(struct sj_hands *hands);
+void sj_hands_fini(struct sj_hands *hands);
+int sj_hands_start(struct sj_sched *sched, struct sj_worker *worker);
+void sj_hands_stop(struct sj_sched *sched);
+
+/* take: one that rests has the place from now on, as soon as it is woken; NULL: none rests, and
+ * `*may_start` says whether there may be another one, which is counted then.  start_spare: makes
+ * that one; 0: it has the place; or -errno. */
+struct sj_hand *sj_hand_take(struct sj_worker *worker, bool *may_start);
+int sj_hand_start_spare(struct sj_worker *worker);
+
+/* The calling hand has been given that place, and takes it. */
+void sj_hand_settle(struct sj_worker *worker);
+
+/* Any thread: `set` of all hands, and of those that come, before they work. */
+void sj_hands_set_priority(struct sj_sched *sched, int (*set)(pthread_t thread));
+
+/* give_back: on the thread that has the place, which is then the first one's that returns.  wait:
+ * until it is given one. */
+void sj_hand_give_back(struct sj_worker *worker);
+void sj_hand_wait(struct sj_hand *hand);
+
+/* In a join, on the thread that has the place: lets one that returns have it, and comes back when
+ * it is its own turn.  False: none returns. */
+bool sj_hand_make_way(struct sj_worker *worker);
+
+/* Any thread.  Has the order to leave been given? */
+bool sj_worker_shall_leave(const struct sj_worker *worker);
 
 /* Any thread.  Whether or not the loop sleeps, one more turn will come. */
 void sj_loop_wake(struct sj_loop *loop);

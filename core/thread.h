@@ -6,17 +6,22 @@
  * The numbers are process-wide and dense: 0 <= number < SJ_THREADS_MAX.  Whoever
  * keeps something for each thread (epoch records, log channels) indexes by it.
  */
-#include "core/idle.h"
+#include <stdint.h>
 
-#define SJ_THREADS_MAX SJ_IDLE_MAX
+#define SJ_THREADS_MAX 512 /* loops, workers and as many spares as core/blocking.h allows */
 
 struct sj_loop;
 struct sj_worker;
+struct sj_hand;
 
 struct sj_thread {
     unsigned number;
     struct sj_loop *loop;     /* set on a loop's thread, else NULL */
-    struct sj_worker *worker; /* set on a worker's thread, else NULL */
+    struct sj_worker *worker; /* set on a thread that has a worker's place, else NULL */
+    struct sj_hand *hand;     /* set on a thread that takes workers' places, else NULL */
+    struct sj_worker *left;   /* whose place it left in order to block, else NULL */
+    unsigned n_blocking;      /* depth of blocking sections (core/blocking.h) */
+    unsigned n_blocked;       /* how many there have been */
 };
 
 /* The calling thread takes the lowest free number: 0; or -EAGAIN when all are taken.

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <stdio.h>
-#include <unistd.h>
+#include "core/blocking.h"
 #include "core/clock.h"
 #include "core/lines.h"
-#include "core/priority.h"
 #include "core/sched_private.h"
 
 void sj_worker_do(struct sj_worker *worker, struct sj_task *task)
@@ -14,9 +12,13 @@ void sj_worker_do(struct sj_worker *worker, struct sj_task *task)
 
     sj_histogram_record(&worker->counters.queue_delay,
                         start_ns > task->queued_ns ? start_ns - task->queued_ns : 0);
-    task->run(task);
-    sj_histogram_record(&worker->counters.run_time, sj_clock_ns() - start_ns);
     sj_count(&worker->counters.tasks, 1);
+    task->run(task);
+    /* Whoever joins goes on in this place; and a section without a spare ends with its task. */
+    if (group != NULL || sj_self()->left == NULL)
+        sj_blocking_come_back();
+    if (sj_self()->worker == worker)
+        sj_histogram_record(&worker->counters.run_time, sj_clock_ns() - start_ns);
     if (group != NULL)
         sj_group_leave(group, worker);
 }
@@ -83,7 +85,7 @@ static bool has_task(const struct sj_worker *worker)
 }
 
 /* Pairs with stop_workers in sched.c. */
-static bool shall_leave(const struct sj_worker *worker)
+bool sj_worker_shall_leave(const struct sj_worker *worker)
 {
     return ck_pr_load_uint(&worker->sched->workers_leave) != 0;
 }
@@ -102,7 +104,8 @@ static bool park(struct sj_worker *worker)
     bool has_slept = false;
 
     sj_idle_announce(idle, worker->index);
-    if (!has_task(worker) && !shall_leave(worker)) { /* the re-check */
+    if (!has_task(worker) && !sj_worker_shall_leave(worker) &&
+        ck_pr_load_uint(&worker->n_returning) == 0) { /* the re-check */
         sj_worker_sleep(worker);
         has_slept = true;
     }
@@ -129,57 +132,45 @@ void sj_worker_wake_joiner(struct sj_worker *worker)
     }
 }
 
-static void work(struct sj_worker *worker)
+/* The order to leave has been given and there is no task; but what is away may need the place.
+ * Whoever returns or ends posts the semaphore. */
+static bool may_leave(struct sj_worker *worker)
+{
+    struct sj_hands *hands = &worker->sched->hands;
+    bool is_last;
+
+    pthread_mutex_lock(&hands->lock);
+    is_last = worker->n_away == 0;
+    pthread_mutex_unlock(&hands->lock);
+    if (!is_last)
+        sj_worker_sleep(worker);
+    return is_last;
+}
+
+enum sj_work_end sj_worker_work(struct sj_worker *worker)
 {
     bool was_woken = false;
 
-    for (;;) {
+    while (ck_pr_load_uint(&worker->n_returning) == 0) { /* pairs with come_back in hand.c */
         /* Asked before the search: no heavy task is submitted after the order to leave. */
-        bool leaves = shall_leave(worker);
+        bool leaves = sj_worker_shall_leave(worker);
         struct sj_task *task = find(worker);
 
         if (task != NULL) {
             sj_worker_do(worker, task);
+            if (sj_self()->worker == NULL)
+                return SJ_WORK_AWAY;
             was_woken = false;
-            continue;
+        } else if (leaves) {
+            if (may_leave(worker))
+                return SJ_WORK_LEFT;
+        } else {
+            if (was_woken)
+                sj_count(&worker->counters.wakeups_needless, 1);
+            was_woken = park(worker);
         }
-        if (leaves)
-            return;
-        if (was_woken)
-            sj_count(&worker->counters.wakeups_needless, 1);
-        was_woken = park(worker);
     }
-}
-
-static int enter(struct sj_worker *worker)
-{
-    char name[16];
-    int error = sj_thread_enter();
-
-    if (error != 0)
-        return error;
-    sj_self()->worker = worker;
-    snprintf(name, sizeof(name), "sj-worker-%u", worker->index);
-    pthread_setname_np(pthread_self(), name);
-    worker->tid = gettid();
-    error = sj_priority_lower(worker->sched->config.worker_nice);
-    if (error != 0)
-        worker->sched->nice_error = error; /* threads start one after the other */
-    return 0;
-}
-
-void *sj_worker_run(void *argument)
-{
-    struct sj_worker *worker = argument;
-    int error = enter(worker);
-
-    worker->error = error;
-    sem_post(&worker->sched->answers);
-    if (error != 0)
-        return NULL;
-    work(worker);
-    sj_thread_leave();
-    return NULL;
+    return SJ_WORK_WANTED;
 }
 
 int sj_worker_new(struct sj_sched *sched, unsigned index, struct sj_worker **result)
@@ -191,6 +182,7 @@ int sj_worker_new(struct sj_sched *sched, unsigned index, struct sj_worker **res
     worker->sched = sched;
     worker->index = index;
     worker->next_victim = index;
+    TAILQ_INIT(&worker->returning);
     sem_init(&worker->wake, 0, 0);
     worker->subtasks = sj_deque_new(sched->config.heavy_length);
     if (worker->subtasks == NULL) {

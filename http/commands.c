@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "http/control_path.h"
+#include "http/metrics.h"
 #include "http/outline.h"
 #include "http/report.h"
 #include "http/server_private.h"
@@ -148,9 +149,27 @@ static void stop(void *argument, struct sj_control_request *request)
     sj_server_drain(server);
 }
 
+/* An HTTP client at the socket, as curl --unix-socket is, and proxies of collectors.  What it says
+ * behind the first line does not matter. */
+static void get(void *argument, struct sj_control_request *request)
+{
+    char *answer = sj_metrics_answer(argument, sj_control_word(request, 1));
+
+    if (answer != NULL)
+        sj_control_answer_bare(request, answer);
+    else
+        sj_control_answer(request, SJ_CONTROL_ERROR, "out of memory");
+    free(answer);
+}
+
 static const struct sj_control_command table[] = {
-    {"reload", reload},     {"plan", plan}, {"status", status},
-    {"rollback", rollback}, {"stop", stop}, {0},
+    {"reload", reload},
+    {"plan", plan},
+    {"status", status},
+    {"rollback", rollback},
+    {"stop", stop},
+    {"GET", get},
+    {0},
 };
 
 /* What can be had is worth more than what cannot: only a path that was asked for, and that no
@@ -175,7 +194,7 @@ static int do_without(struct sj_server *server, const char *path, int error)
     return error;
 }
 
-int sj_commands_start(struct sj_server *server)
+static int start_control(struct sj_server *server)
 {
     char path[SJ_CONTROL_PATH];
     struct sj_control_config config = {
@@ -192,14 +211,50 @@ int sj_commands_start(struct sj_server *server)
 
     if (!sj_control_path(server->config->control, path))
         return 0;
-    server->commands.addresses = sj_report_addresses(server);
     error = sj_control_new(&config, &server->commands.control);
     return error == 0 ? 0 : do_without(server, path, error);
+}
+
+static int start_metrics(struct sj_server *server)
+{
+    static const struct sj_control_command commands[] = {{"GET", get}, {0}};
+    struct sj_commands *own = &server->commands;
+    struct sj_option_list specs = {(const char *[]){server->config->metrics}, 1};
+    struct sj_listen_config listen = {&specs, SJ_CONTROL_CLIENTS, 1, "--metrics"};
+    struct sj_control_config config = {.commands = commands,
+                                       .argument = server,
+                                       .base = server->base,
+                                       .log = server->service.log,
+                                       .idle_ms = SJ_CONTROL_IDLE_MS};
+    char text[512] = "out of memory";
+    int error;
+
+    if (server->config->metrics == NULL)
+        return 0;
+    error = sj_listeners_open(&own->metrics_listeners, &listen, text, sizeof(text));
+    if (error == 0) {
+        config.listener = own->metrics_listeners.items[0].socket;
+        error = sj_control_new(&config, &own->metrics);
+    }
+    if (error != 0)
+        sj_server_fail(server, error, "%s", text);
+    return error;
+}
+
+int sj_commands_start(struct sj_server *server)
+{
+    int error;
+
+    server->commands.addresses = sj_report_addresses(server);
+    error = start_control(server);
+    return error != 0 ? error : start_metrics(server);
 }
 
 void sj_commands_stop(struct sj_server *server)
 {
     sj_control_free(server->commands.control);
+    sj_control_free(server->commands.metrics);
+    sj_listeners_close(&server->commands.metrics_listeners);
     json_decref(server->commands.addresses);
     server->commands = (struct sj_commands){0};
 }

@@ -9,12 +9,14 @@
  *   status [json]     http/report.h
  *   rollback          sj_index_rollback
  *   stop              as SIGTERM does
+ *   GET /metrics HTTP/1.1   http/metrics.h; at --metrics, too, where nothing else is known
  *
  * The controlling thread.
  */
 #include <jansson.h>
 #include "cache/index.h"
 #include "http/control.h"
+#include "http/listener.h"
 
 struct sj_server;
 
@@ -26,6 +28,8 @@ struct sj_reload {
 
 struct sj_commands {
     struct sj_control *control; /* NULL: there is no socket */
+    struct sj_listeners metrics_listeners;
+    struct sj_control *metrics; /* NULL: there is no --metrics */
     json_t *addresses;          /* where the server listens, for status */
     struct sj_reload reloads[SJ_CONTROL_CLIENTS];
     unsigned n_reloads;

@@ -54,6 +54,10 @@ const struct sj_option sj_config_table[] = {
     TEXT("cache-dir", cache_dir, NULL, NULL, "DIR", "where variants, and what is known of the files, outlive the process; none: nowhere; default: systemd's $CACHE_DIRECTORY, else scrubjay in $XDG_CACHE_HOME, for root in /var/cache, else in ~/.cache"),
     RANGED(SIZE, "cache-limit", cache_limit, 0, TIB, "1G", NULL, "SIZE", "of that directory; beyond it what was used least recently is removed"),
 
+    HEADING("Request handlers"),
+    LIST("module", module, "FILE[,SETTINGS]", "a shared object with request handlers, see scrubjay-handler(3); repeatable"),
+    LIST("route", route, "PREFIX=MODULE:HANDLER[,NAME=VALUE]...", "which handler answers the paths under PREFIX; class=learned, heavy, quick or blocking; time=TIME, else 504 (default 30s); running=N at the same time, queue=N waiting, else 503 (default none, 1000); body=SIZE, else 413 (default --body-limit); repeatable"),
+
     HEADING("Deploys"),
     LIST("refuse-if", refuse_if, "CONDITION", "keep the current index when the next one would have, for example, removed>20%, missing-assets>0, faults>=10 or urls<100; see scrubjay(8); repeatable"),
     RANGED(NUMBER, "retain-generations", retain_generations, 1, SJ_DEPLOYS_MAX, "2", NULL, "N", "generations, the served one among them, whose immutable URLs are answered and to which rollback returns"),
@@ -80,7 +84,8 @@ const struct sj_option sj_config_table[] = {
 
     HEADING("Threads"),
     RANGED(NUMBER, "loops", loops, 0, SJ_LOOPS_MAX, "0", NULL, "N", "threads that serve; 0: one for each core"),
-    RANGED(NUMBER, "workers", workers, 0, SJ_WORKERS_MAX, "0", NULL, "N", "threads that index; 0: one for each core"),
+    RANGED(NUMBER, "workers", workers, 0, SJ_WORKERS_MAX, "0", NULL, "N", "threads that index and run handlers; 0: one for each core"),
+    RANGED(NUMBER, "spares", spares, 0, SJ_SPARES_MAX, "256", NULL, "N", "threads that take the place of workers whose handler blocks"),
     RANGED(NUMBER, "worker-nice", worker_nice, 0, 19, "10", NULL, "N", "nice value by which workers stand back behind loops, to which they yield at once where they may; 0: neither"),
     RANGED(NUMBER, "wake-worth", wake_worth_us, 0, 1000000, "30", NULL, "US", "microseconds of queued work that are worth waking another loop"),
 
@@ -92,6 +97,7 @@ const struct sj_option sj_config_table[] = {
     TEXT("group", group, NULL, NULL, "NAME", "and this group; default: the user's"),
     TEXT("pid-file", pid_file, NULL, NULL, "FILE", "written at the start, removed at the end"),
     TEXT("control", control, NULL, NULL, "PATH", "Unix socket for scrubjay plan, reload, status, rollback and stop; none: off; default: control.sock in systemd's $RUNTIME_DIRECTORY, else scrubjay.sock in $XDG_RUNTIME_DIR or, for root, in /run"),
+    TEXT("metrics", metrics, NULL, NULL, "ADDRESS", "HOST:PORT or unix:PATH at which anybody may ask for /metrics, in Prometheus' form; the control socket answers that, too"),
     RANGED(DURATION, "drain-timeout", drain_timeout_ms, 0, DAY_MS, "30s", NULL, "TIME", "for responses to end after SIGTERM"),
     {.name = "help", .letter = 'h', .type = SJ_OPTION_FLAG, .offset = AT(help), .help = "print this and exit"},
     {0},

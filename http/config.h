@@ -13,6 +13,8 @@ struct sj_config {
     struct sj_option_list root;
     struct sj_option_list type;
     struct sj_option_list refuse_if;
+    struct sj_option_list module;
+    struct sj_option_list route;
     const char *index_file;
     const char *immutable;
     const char *spa;
@@ -25,6 +27,7 @@ struct sj_config {
     const char *pid_file;
     const char *cache_dir; /* as given; NULL: http/cache_path.h says where */
     const char *control;   /* as given; NULL: http/control_path.h says where */
+    const char *metrics;   /* as given; NULL: none */
     bool dotfiles;
     bool follow_symlinks;
     bool cors;
@@ -41,6 +44,7 @@ struct sj_config {
     uint64_t loops; /* 0: one for each core */
     uint64_t workers;
     uint64_t worker_nice;
+    uint64_t spares;
     uint64_t wake_worth_us;
     uint64_t request_line_limit;
     uint64_t fields_limit;

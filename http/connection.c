@@ -11,10 +11,13 @@
 
 #include "core/clock.h"
 #include "http/accesslog.h"
+#include "http/calls.h"
 #include "http/input.h"
 
 /* A response of so many octets reaches the client before anything that it may still send. */
 #define SJ_SMALL (16 * 1024)
+
+#define SJ_BATCHES 8 /* of chunks, in one turn */
 
 static struct sj_connection *of_message(struct sj_message *message)
 {
@@ -51,6 +54,8 @@ static void free_exchange(struct sj_shard *by, struct sj_exchange *exchange)
 {
     if (exchange != NULL && exchange->output.holds_entry)
         sj_count(&by->n_unpinned, 1);
+    if (exchange != NULL)
+        sj_calls_let_go(exchange);
     sj_exchange_free(&by->exchanges, exchange);
 }
 
@@ -59,52 +64,14 @@ void sj_connection_free(struct sj_connection *connection)
     struct sj_shard *shard = connection->shard;
 
     sj_deadline_remove(&shard->deadlines, &connection->deadline);
+    if (connection->has_handle)
+        sj_handle_close(shard->handles, &connection->handle);
     event_del(&connection->writable);
     sj_input_fini(connection);
     close(connection->socket);
     free_exchange(shard, connection->exchange);
     leave(shard, &connection->peer.any);
     free(connection);
-}
-
-static void on_discarded(evutil_socket_t socket, short what, void *argument)
-{
-    struct sj_connection *connection = argument;
-    ssize_t length;
-
-    (void)what;
-    length = recv(socket, connection->shard->composer.scratch, SJ_SCRATCH, 0);
-    if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR))
-        sj_connection_free(connection);
-}
-
-/* From now on reads and throws away, until the client's end; then frees the connection. */
-static void discard(struct sj_connection *connection)
-{
-    if (connection->input != NULL)
-        bufferevent_disable(connection->input, EV_READ);
-    event_del(&connection->readable);
-    event_assign(&connection->readable, sj_loop_base(connection->shard->loop), connection->socket,
-                 EV_READ | EV_PERSIST, on_discarded, connection);
-    if (event_add(&connection->readable, NULL) != 0)
-        sj_connection_free(connection);
-}
-
-/* Closes in stages (RFC 9112 section 9.6): octets that come after a close, or were not read before,
- * make the kernel send a reset, which can destroy the response before the client has read it.  At
- * once only a connection that its client asked to close, behind a small response. */
-static void close_connection(struct sj_connection *connection)
-{
-    if (!connection->lingers && !sj_input_is_pending(connection)) {
-        sj_connection_free(connection);
-        return;
-    }
-    if (connection->has_ended || shutdown(connection->socket, SHUT_WR) != 0) {
-        sj_connection_free(connection);
-        return;
-    }
-    sj_connection_enter(connection, SJ_PHASE_LINGER);
-    discard(connection);
 }
 
 /* Whoever sent the last octet of a response, or gave up: counts, logs, frees the exchange. */
@@ -115,6 +82,8 @@ static void end_exchange(struct sj_connection *connection, struct sj_shard *by)
 
     sj_count(&by->n_requests, 1);
     sj_count(&by->n_octets_sent, exchange->output.sent);
+    if (exchange->route != NULL)
+        sj_route_count(exchange->route, sj_loop_index(by->loop), exchange->status);
     if (exchange->output.sent > SJ_SMALL)
         connection->lingers = true;
     if (sj_log_has_access(log))
@@ -125,20 +94,67 @@ static void end_exchange(struct sj_connection *connection, struct sj_shard *by)
 
 void sj_connection_cut_off(struct sj_connection *connection)
 {
-    if (connection->deadline.queue == SJ_PHASE_SENDING)
+    if (connection->deadline.queue == SJ_PHASE_SENDING ||
+        connection->deadline.queue == SJ_PHASE_CALLED)
         end_exchange(connection, connection->shard);
     sj_connection_free(connection);
 }
 
 static enum sj_outcome outcome_of(struct sj_connection *connection, enum sj_output_state state)
 {
+    const struct sj_call *call = connection->exchange->call;
+
     switch (state) {
     case SJ_OUTPUT_DONE:
+        if (call != NULL && !call->has_last)
+            return SJ_OUTCOME_CALLED;
         return connection->exchange->closes ? SJ_OUTCOME_CLOSE : SJ_OUTCOME_DONE;
     case SJ_OUTPUT_WAITS:
         return SJ_OUTCOME_WAITS;
     default:
         return SJ_OUTCOME_FAILED;
+    }
+}
+
+/* All that there is of the response, or of one that never ends as much as is fair towards other
+ * connections. */
+static enum sj_output_state pump(struct sj_connection *connection)
+{
+    struct sj_exchange *exchange = connection->exchange;
+    enum sj_output_state state = SJ_OUTPUT_WAITS;
+
+    for (unsigned i = 0; i < SJ_BATCHES && state == SJ_OUTPUT_WAITS; i++) {
+        state = sj_output_pump(&exchange->output, connection->socket);
+        if (state != SJ_OUTPUT_DONE || exchange->call == NULL)
+            break;
+        state = sj_call_compose_more(exchange->call, exchange);
+    }
+    return state;
+}
+
+static bool is_over(enum sj_outcome outcome)
+{
+    return outcome != SJ_OUTCOME_WAITS && outcome != SJ_OUTCOME_CALLED;
+}
+
+/* Whoever composed the response, whose scratch memory holds the head: sends it. */
+static void send_composed(struct sj_connection *connection, struct sj_shard *by)
+{
+    struct sj_output *output = &connection->exchange->output;
+    enum sj_output_state state = pump(connection);
+
+    if (state == SJ_OUTPUT_WAITS && sj_output_keep(output) != 0)
+        state = SJ_OUTPUT_FAILED;
+    if (output->holds_entry)
+        sj_count(&by->n_pinned, 1);
+    connection->outcome = outcome_of(connection, state);
+}
+
+static void close_if_draining(struct sj_connection *connection)
+{
+    if (is_draining(connection->shard->service) && !connection->exchange->closes) {
+        connection->exchange->closes = true;
+        connection->lingers = true;
     }
 }
 
@@ -148,12 +164,8 @@ static void answer(struct sj_connection *connection, struct sj_shard *runner)
     struct sj_exchange *exchange = connection->exchange;
     struct sj_index *index = runner->service->site.index;
     const struct sj_generation *generation = sj_index_begin(index);
-    enum sj_output_state state;
 
-    if (is_draining(runner->service) && !exchange->closes) {
-        exchange->closes = true;
-        connection->lingers = true;
-    }
+    close_if_draining(connection);
     if (sj_static_answer(&runner->service->site, generation, &runner->composer, exchange) != 0) {
         sj_index_end(index);
         connection->outcome = SJ_OUTCOME_HELD;
@@ -161,15 +173,32 @@ static void answer(struct sj_connection *connection, struct sj_shard *runner)
     }
     /* a thief does not close: the owner's turn may be a while away */
     exchange->output.is_last = exchange->closes && runner == connection->shard;
-    state = sj_output_pump(&exchange->output, connection->socket);
-    if (state == SJ_OUTPUT_WAITS && sj_output_keep(&exchange->output) != 0)
-        state = SJ_OUTPUT_FAILED;
-    if (exchange->output.holds_entry)
-        sj_count(&runner->n_pinned, 1);
+    send_composed(connection, runner);
     sj_index_end(index);
-    connection->outcome = outcome_of(connection, state);
-    if (connection->outcome != SJ_OUTCOME_WAITS)
+    if (is_over(connection->outcome))
         end_exchange(connection, runner);
+}
+
+static void send_call(struct sj_connection *connection, struct sj_shard *by)
+{
+    struct sj_exchange *exchange = connection->exchange;
+
+    close_if_draining(connection);
+    sj_call_compose(exchange->call, &by->composer, exchange);
+    exchange->output.is_last =
+        exchange->closes && exchange->call->has_last && by == connection->shard;
+    send_composed(connection, by);
+    if (is_over(connection->outcome))
+        end_exchange(connection, by);
+}
+
+/* Runner: the handler, here and now. */
+static void call(struct sj_connection *connection, struct sj_shard *runner)
+{
+    if (sj_call_run(connection->exchange->call, runner))
+        send_call(connection, runner);
+    else
+        connection->outcome = SJ_OUTCOME_LATER;
 }
 
 bool sj_connection_has_unread(const struct sj_connection *connection)
@@ -212,10 +241,18 @@ static void finish(struct sj_connection *connection)
             sj_input_resume(connection);
         break;
     case SJ_OUTCOME_CLOSE:
-        close_connection(connection);
+        sj_connection_close(connection);
         break;
     case SJ_OUTCOME_HELD:
         hold(connection);
+        break;
+    case SJ_OUTCOME_CALLED:
+        sj_calls_wait(connection);
+        break;
+    case SJ_OUTCOME_LATER:
+        sj_calls_wait(connection);
+        sj_call_go_on(connection->exchange->call);
+        sj_calls_resume(connection);
         break;
     case SJ_OUTCOME_WAITS:
         connection->sent = 0;
@@ -243,7 +280,10 @@ static void run(struct sj_task *task)
     struct sj_shard *runner = sj_loop_context(sj_loop_self());
     struct sj_shard *owner = connection->shard;
 
-    answer(connection, runner);
+    if (connection->exchange->call != NULL)
+        call(connection, runner);
+    else
+        answer(connection, runner);
     if (runner == owner) {
         sj_lend_end(&connection->lend);
         finish(connection);
@@ -264,6 +304,8 @@ void sj_connection_ask(struct sj_connection *connection, struct sj_exchange *exc
     struct sj_shard *shard = connection->shard;
 
     connection->exchange = exchange;
+    if (exchange->call != NULL && sj_calls_start(connection))
+        return;
     sj_connection_enter(connection, SJ_PHASE_OPEN);
     sj_lend_begin(&connection->lend, sj_input_needs_owner(connection) ? SJ_WANTED : SJ_LENT);
     if (!sj_loop_push(shard->loop, &connection->task)) {
@@ -272,17 +314,37 @@ void sj_connection_ask(struct sj_connection *connection, struct sj_exchange *exc
     }
 }
 
+/* Owner: after more has been sent.  `state` is what became of it. */
+static void go_on(struct sj_connection *connection, enum sj_output_state state)
+{
+    connection->outcome = outcome_of(connection, state);
+    if (is_over(connection->outcome))
+        end_exchange(connection, connection->shard);
+    if (connection->outcome == SJ_OUTCOME_DONE)
+        sj_connection_enter(connection, SJ_PHASE_OPEN);
+    finish(connection);
+}
+
 static void on_writable(evutil_socket_t socket, short what, void *argument)
 {
     struct sj_connection *connection = argument;
-    enum sj_output_state state = sj_output_pump(&connection->exchange->output, socket);
+    enum sj_output_state state = pump(connection);
 
+    (void)socket;
     (void)what;
     if (state == SJ_OUTPUT_WAITS)
         return;
     event_del(&connection->writable);
-    connection->outcome = outcome_of(connection, state);
-    end_exchange(connection, connection->shard);
+    go_on(connection, state);
+}
+
+void sj_connection_send(struct sj_connection *connection)
+{
+    if (connection->exchange->call->has_begun) {
+        go_on(connection, pump(connection));
+        return;
+    }
+    send_call(connection, connection->shard);
     if (connection->outcome == SJ_OUTCOME_DONE)
         sj_connection_enter(connection, SJ_PHASE_OPEN);
     finish(connection);

@@ -11,6 +11,8 @@
  *   BODY     the rest of its body           header-timeout       408, closes
  *   HELD     the first build, as nothing is  (as long as that     asks again
  *            known of the path before         takes)
+ *   CALLED   its handler's answer, or more  the route's time       504
+ *            of it
  *   SENDING  room in the socket             write-timeout        closes, unless min-rate is met
  *   LINGER   the client's end, after ours   2 s                  closes
  *
@@ -23,6 +25,7 @@
 #include <stdbool.h>
 #include <netinet/in.h>
 #include <event2/bufferevent.h>
+#include "core/handle.h"
 #include "core/lend.h"
 #include "http/service.h"
 
@@ -31,6 +34,7 @@ enum sj_phase {
     SJ_PHASE_HEAD,
     SJ_PHASE_BODY,
     SJ_PHASE_HELD,
+    SJ_PHASE_CALLED,
     SJ_PHASE_SENDING,
     SJ_PHASE_LINGER,
     SJ_PHASES
@@ -38,9 +42,11 @@ enum sj_phase {
 
 enum sj_outcome { /* of a quick task */
                   SJ_OUTCOME_DONE,
-                  SJ_OUTCOME_CLOSE, /* done, and the connection is to be closed */
-                  SJ_OUTCOME_WAITS, /* the rest is to be sent by the owner */
-                  SJ_OUTCOME_HELD,  /* cannot be answered before the first build has ended */
+                  SJ_OUTCOME_CLOSE,  /* done, and the connection is to be closed */
+                  SJ_OUTCOME_WAITS,  /* the rest is to be sent by the owner */
+                  SJ_OUTCOME_HELD,   /* cannot be answered before the first build has ended */
+                  SJ_OUTCOME_CALLED, /* the rest is to be given by the handler */
+                  SJ_OUTCOME_LATER,  /* the same, and its next step is to be started */
                   SJ_OUTCOME_FAILED
 };
 
@@ -66,7 +72,9 @@ struct sj_connection {
     bool has_ended;  /* the client has sent all that it will */
     bool lingers;    /* octets may be unread when it closes */
     bool is_dropped; /* to be freed as soon as the right is back */
-    uint64_t sent;   /* octets acknowledged at the last look: SENDING */
+    bool has_handle; /* a call has been made */
+    struct sj_handle handle;
+    uint64_t sent; /* octets acknowledged, SENDING, or received, BODY, at the last look */
     union {
         struct sockaddr any;
         struct sockaddr_in v4;
@@ -89,15 +97,18 @@ void sj_connections_drain(struct sj_shard *shard);
 /* Closes all now; lent ones as soon as they are back, held ones with 503. */
 void sj_connections_drop(struct sj_shard *shard);
 
-/* For http/input.c and connections.c.  free: not while lent.  ask: the exchange is complete, or has
- * a status to answer with; it becomes the connection's task.  enter: goes into a phase, its time
- * beginning now.  cut_off: frees; of a response on its way is counted and logged what has gone.
- * has_unread: have octets come that were not read, or has their end?  Empty lines before a request
- * are no such octets: an open connection has an exchange only for them. */
+/* For http/input.c, body.c, calls.c and connections.c.  free: not while lent.  ask: the exchange is
+ * complete, or has a status to answer with; it becomes the connection's task.  enter: goes into a
+ * phase, its time beginning now.  cut_off: frees; of a response on its way is counted and logged
+ * what has gone.  has_unread: have octets come that were not read, or has their end?  Empty lines
+ * before a request are no such octets: an open connection has an exchange only for them.  send:
+ * what its call has.  close: in stages, after the response. */
 void sj_connection_free(struct sj_connection *connection);
 void sj_connection_ask(struct sj_connection *connection, struct sj_exchange *exchange);
 void sj_connection_enter(struct sj_connection *connection, enum sj_phase phase);
 void sj_connection_cut_off(struct sj_connection *connection);
+void sj_connection_close(struct sj_connection *connection);
+void sj_connection_send(struct sj_connection *connection);
 bool sj_connection_has_unread(const struct sj_connection *connection);
 
 #endif

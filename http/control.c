@@ -32,6 +32,7 @@ struct sj_control {
     struct sj_control_config config;
     struct sockaddr_un address;
     int socket;
+    bool is_local; /* a socket of its own, at `address`; else somebody's */
     bool is_bound;
     dev_t device; /* of the file */
     ino_t inode;
@@ -100,6 +101,14 @@ const char *sj_control_rest(struct sj_control_request *request, unsigned index)
     return rest;
 }
 
+static void send_answer(struct sj_control_request *request)
+{
+    event_del(&request->event);
+    event_assign(&request->event, request->control->config.base, request->socket, EV_WRITE,
+                 on_writable, request);
+    on_writable(request->socket, EV_WRITE, request);
+}
+
 void sj_control_answer(struct sj_control_request *request, enum sj_control_outcome outcome,
                        const char *text)
 {
@@ -111,14 +120,19 @@ void sj_control_answer(struct sj_control_request *request, enum sj_control_outco
     if (request->answer == NULL ||
         evbuffer_add_printf(request->answer, "%s\n", outcomes[outcome]) < 0 ||
         evbuffer_add(request->answer, text, length) != 0 ||
-        evbuffer_add(request->answer, end, strlen(end)) != 0) {
+        evbuffer_add(request->answer, end, strlen(end)) != 0)
         request_free(request);
-        return;
-    }
-    event_del(&request->event);
-    event_assign(&request->event, request->control->config.base, request->socket, EV_WRITE,
-                 on_writable, request);
-    on_writable(request->socket, EV_WRITE, request);
+    else
+        send_answer(request);
+}
+
+void sj_control_answer_bare(struct sj_control_request *request, const char *text)
+{
+    request->answer = evbuffer_new();
+    if (request->answer == NULL || evbuffer_add(request->answer, text, strlen(text)) != 0)
+        request_free(request);
+    else
+        send_answer(request);
 }
 
 /* Into words, at the line's `end`; what came behind it does not count. */
@@ -200,7 +214,7 @@ static void welcome(struct sj_control *control, int socket)
 {
     struct sj_control_request *request = NULL;
 
-    if (!may_control(socket)) {
+    if (control->is_local && !may_control(socket)) {
         turn_away(socket, "only root and the server's own user may control it");
         return;
     }
@@ -309,15 +323,19 @@ static int make_events(struct sj_control *control)
 int sj_control_new(const struct sj_control_config *config, struct sj_control **control)
 {
     struct sj_control *made = calloc(1, sizeof(*made));
-    int error;
+    int error = 0;
 
     if (made == NULL)
         return -ENOMEM;
     made->config = *config;
     made->socket = -1;
     TAILQ_INIT(&made->requests);
-    error = sj_local_address(config->path, &made->address);
-    if (error == 0)
+    made->is_local = config->path != NULL;
+    if (made->is_local)
+        error = sj_local_address(config->path, &made->address);
+    else
+        made->socket = config->listener;
+    if (error == 0 && made->is_local)
         error = bind_and_listen(made);
     if (error == 0)
         error = make_events(made);
@@ -357,7 +375,7 @@ void sj_control_free(struct sj_control *control)
     if (control->is_bound && lstat(control->address.sun_path, &status) == 0 &&
         status.st_dev == control->device && status.st_ino == control->inode)
         unlink(control->address.sun_path);
-    if (control->socket >= 0)
+    if (control->socket >= 0 && control->is_local)
         close(control->socket);
     free(control);
 }

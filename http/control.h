@@ -43,7 +43,8 @@ struct sj_control_command {
 };
 
 struct sj_control_config {
-    const char *path;
+    const char *path; /* NULL: `listener`, whose clients may be anybody */
+    int listener;     /* listens already, and stays the caller's */
     const struct sj_control_command *commands;
     void *argument; /* of each command */
     struct event_base *base;
@@ -71,5 +72,8 @@ const char *sj_control_rest(struct sj_control_request *request, unsigned index);
 /* Ends the request.  `text` is copied; without a newline at its end it gets one. */
 void sj_control_answer(struct sj_control_request *request, enum sj_control_outcome outcome,
                        const char *text);
+
+/* The same with nothing but `text`: of an HTTP request, whose first line is the command. */
+void sj_control_answer_bare(struct sj_control_request *request, const char *text);
 
 #endif

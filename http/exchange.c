@@ -26,6 +26,8 @@ static struct sj_exchange *reset(struct sj_exchange *exchange)
     sj_output_init(&exchange->output);
     exchange->status = 0;
     exchange->closes = false;
+    exchange->route = NULL;
+    exchange->call = NULL;
     exchange->response_head = 0;
     exchange->drained = 0;
     return exchange;

@@ -17,6 +17,9 @@
 #include "http/request.h"
 #include "http/target.h"
 
+struct sj_call;
+struct sj_route;
+
 #define SJ_EXCHANGE_READ 8192 /* octets that can be read into a pooled exchange's buffer */
 
 struct sj_exchange {
@@ -30,6 +33,8 @@ struct sj_exchange {
                   * then that of the response */
     bool closes; /* the connection closes after the response */
     bool is_pooled;
+    struct sj_route *route; /* of a handler, or NULL */
+    struct sj_call *call;   /* of that route, or NULL; a reference: http/calls.h */
     uint32_t response_head; /* octets of the response's head */
     uint64_t drained;       /* octets of the request's body so far */
     size_t capacity;        /* of buffer */

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <event2/buffer.h>
 
-/* A request's body that nobody wants is read up to here; a longer one ends the connection. */
-#define SJ_DRAINED_MAX (64 * 1024)
+#include "http/body.h"
+#include "http/calls.h"
 
 /*
  * So much may wait for its turn, in octets; then the bufferevent stops reading until more is
@@ -47,9 +47,8 @@ bool sj_input_needs_owner(const struct sj_connection *connection)
     return connection->reading == SJ_READS_NOT || sj_input_is_pending(connection);
 }
 
-/* Adding one event before the other is removed spares two system calls: libevent sees no change.
- * 0 or -ENOMEM. */
-static int read_buffered(struct sj_connection *connection)
+/* Adding one event before the other is removed spares two system calls: libevent sees no change. */
+int sj_input_read_buffered(struct sj_connection *connection)
 {
     if (connection->reading == SJ_READS_BUFFERED)
         return 0;
@@ -77,8 +76,7 @@ static void read_direct(struct sj_connection *connection)
     connection->reading = SJ_READS_DIRECT;
 }
 
-/* More is needed to go on. */
-static void read_on(struct sj_connection *connection)
+void sj_input_read_on(struct sj_connection *connection)
 {
     if ((bufferevent_get_enabled(connection->input) & EV_READ) == 0)
         bufferevent_enable(connection->input, EV_READ);
@@ -90,7 +88,7 @@ static int put_aside(struct sj_connection *connection, const char *from, size_t 
     struct evbuffer *buffer;
     int error;
 
-    if (read_buffered(connection) != 0)
+    if (sj_input_read_buffered(connection) != 0)
         return -ENOMEM;
     buffer = buffer_of(connection);
     evbuffer_unfreeze(buffer, 0); /* a bufferevent lets nobody else add to its input */
@@ -99,7 +97,7 @@ static int put_aside(struct sj_connection *connection, const char *from, size_t 
     return error == 0 ? 0 : -ENOMEM;
 }
 
-static void refuse(struct sj_connection *connection, struct sj_exchange *exchange, int status)
+void sj_input_refuse(struct sj_connection *connection, struct sj_exchange *exchange, int status)
 {
     exchange->status = status;
     exchange->closes = true;
@@ -107,93 +105,18 @@ static void refuse(struct sj_connection *connection, struct sj_exchange *exchang
     sj_connection_ask(connection, exchange);
 }
 
-/* Reads the body that the static handler has no use for, so that the next request can follow.  1:
- * all read, or too much to go on; 0: more is to come; or the status to refuse with. */
-static int drain_chunks(struct sj_exchange *exchange, struct evbuffer *buffer, uint64_t body_limit)
-{
-    while (evbuffer_get_length(buffer) > 0) {
-        const char *from = (const char *)evbuffer_pullup(buffer, -1);
-        struct sj_chunked_step step;
-        uint64_t announced;
-        int status = 500;
-
-        if (from != NULL)
-            status = sj_chunked_feed(&exchange->chunked, from, evbuffer_get_length(buffer), &step);
-        if (status != 0)
-            return status;
-        exchange->drained += step.data.length;
-        evbuffer_drain(buffer, step.used);
-        announced = exchange->drained + exchange->chunked.left;
-        if (announced > body_limit)
-            return 413;
-        if (step.is_done)
-            return 1;
-        if (announced > SJ_DRAINED_MAX) {
-            exchange->closes = true;
-            return 1;
-        }
-    }
-    return 0;
-}
-
-static int drain_length(struct sj_exchange *exchange, struct evbuffer *buffer)
-{
-    uint64_t left = exchange->framing.length - exchange->drained;
-    size_t length = evbuffer_get_length(buffer);
-
-    if (length > left)
-        length = (size_t)left;
-    exchange->drained += length;
-    evbuffer_drain(buffer, length);
-    return exchange->drained == exchange->framing.length;
-}
-
-static void drain_body(struct sj_connection *connection)
-{
-    struct sj_exchange *exchange = connection->exchange;
-    int result = exchange->framing.kind == SJ_BODY_CHUNKED
-                     ? drain_chunks(exchange, buffer_of(connection),
-                                    connection->shard->service->config->body_limit)
-                     : drain_length(exchange, buffer_of(connection));
-
-    if (result == 0 && connection->has_ended) {
-        sj_connection_free(connection);
-    } else if (result == 0) {
-        if (connection->deadline.queue != SJ_PHASE_BODY)
-            sj_connection_enter(connection, SJ_PHASE_BODY);
-        read_on(connection);
-    } else if (result == 1) {
-        connection->lingers |= exchange->closes;
-        sj_connection_ask(connection, exchange);
-    } else {
-        refuse(connection, exchange, result);
-    }
-}
-
 /* A complete head: the exchange's buffer holds it. */
 static void take_request(struct sj_connection *connection, struct sj_exchange *exchange)
 {
-    const struct sj_framing *framing = &exchange->framing;
-
     sj_exchange_prepare(exchange, connection->shard->service->config->body_limit);
+    sj_calls_match(connection->shard, exchange);
     connection->exchange = exchange;
     if (exchange->status != 0 && exchange->closes) {
-        refuse(connection, exchange, exchange->status);
-    } else if (framing->kind == SJ_BODY_NONE) {
+        sj_input_refuse(connection, exchange, exchange->status);
+    } else if (exchange->framing.kind == SJ_BODY_NONE) {
         sj_connection_ask(connection, exchange);
-    } else if (framing->expects_continue ||
-               (framing->kind == SJ_BODY_LENGTH && framing->length > SJ_DRAINED_MAX)) {
-        /* The answer does not depend on the body, so it is not asked for (RFC 9110 section 10.1.1)
-         * and not waited for. */
-        exchange->closes = true;
-        connection->lingers = true;
-        sj_connection_ask(connection, exchange);
-    } else if (read_buffered(connection) != 0) {
-        sj_connection_free(connection);
     } else {
-        if (framing->kind == SJ_BODY_CHUNKED)
-            sj_chunked_init(&exchange->chunked);
-        drain_body(connection);
+        sj_body_begin(connection, exchange);
     }
 }
 
@@ -243,7 +166,7 @@ static void wait_for_head(struct sj_connection *connection, size_t length)
     }
     if (has_begun && connection->deadline.queue != SJ_PHASE_HEAD)
         sj_connection_enter(connection, SJ_PHASE_HEAD);
-    read_on(connection);
+    sj_input_read_on(connection);
 }
 
 /* The next request out of the bufferevent. */
@@ -276,13 +199,13 @@ static void parse_buffered(struct sj_connection *connection)
     else if (status == 0)
         take_request(connection, exchange);
     else
-        refuse(connection, exchange, status);
+        sj_input_refuse(connection, exchange, status);
 }
 
 void sj_input_resume(struct sj_connection *connection)
 {
     if (connection->deadline.queue == SJ_PHASE_BODY)
-        drain_body(connection);
+        sj_body_go_on(connection);
     else if (connection->reading == SJ_READS_BUFFERED &&
              evbuffer_get_length(buffer_of(connection)) > 0)
         parse_buffered(connection);
@@ -292,11 +215,18 @@ void sj_input_resume(struct sj_connection *connection)
         read_direct(connection);
 }
 
+/* It waits for its answer, and the owner has the right to write. */
+static bool is_unanswered(const struct sj_connection *connection)
+{
+    return connection->deadline.queue == SJ_PHASE_HELD ||
+           connection->deadline.queue == SJ_PHASE_CALLED;
+}
+
 /* Is this the moment to parse?  If not, the input waits and the runner or the end of sending will
  * call sj_input_resume. */
 static bool may_parse(struct sj_connection *connection)
 {
-    return !sj_lend_want(&connection->lend) && connection->deadline.queue != SJ_PHASE_HELD &&
+    return !sj_lend_want(&connection->lend) && !is_unanswered(connection) &&
            connection->deadline.queue != SJ_PHASE_SENDING &&
            connection->deadline.queue != SJ_PHASE_LINGER;
 }
@@ -319,7 +249,7 @@ static void on_event(struct bufferevent *input, short what, void *argument)
     connection->has_ended = true;
     if (may_parse(connection))
         sj_input_resume(connection);
-    else if (connection->deadline.queue == SJ_PHASE_HELD && (what & BEV_EVENT_ERROR) != 0)
+    else if (is_unanswered(connection) && (what & BEV_EVENT_ERROR) != 0)
         sj_connection_free(connection);
 }
 
@@ -346,7 +276,7 @@ static void parse_direct(struct sj_connection *connection, struct sj_exchange *e
     } else if (status == 0) {
         take_request(connection, exchange);
     } else {
-        refuse(connection, exchange, status);
+        sj_input_refuse(connection, exchange, status);
     }
 }
 
@@ -391,7 +321,7 @@ static void on_readable(evutil_socket_t socket, short what, void *argument)
     (void)what;
     if (may_parse(connection)) {
         receive(connection);
-    } else if (connection->deadline.queue == SJ_PHASE_HELD && has_reset(socket)) {
+    } else if (is_unanswered(connection) && has_reset(socket)) {
         sj_connection_free(connection);
     } else {
         event_del(&connection->readable);

@@ -32,4 +32,10 @@ bool sj_input_is_pending(const struct sj_connection *connection);
 /* Must the owner resume after the response, whether or not more comes? */
 bool sj_input_needs_owner(const struct sj_connection *connection);
 
+/* For http/body.c.  refuse: answers so and closes.  read_buffered: from now on through the
+ * bufferevent; 0 or -ENOMEM.  read_on: more is needed to go on. */
+void sj_input_refuse(struct sj_connection *connection, struct sj_exchange *exchange, int status);
+int sj_input_read_buffered(struct sj_connection *connection);
+void sj_input_read_on(struct sj_connection *connection);
+
 #endif

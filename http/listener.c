@@ -320,7 +320,9 @@ int sj_listeners_open(struct sj_listeners *listeners, const struct sj_listen_con
     *listeners = (struct sj_listeners){NULL, 0};
     result = open_all(listeners, config, &failed);
     if (result != 0) {
-        snprintf(error, error_size, "--listen %s: %s%s", failed, strerror(-result), remedy(result));
+        snprintf(error, error_size, "%s %s: %s%s",
+                 config->option != NULL ? config->option : "--listen", failed, strerror(-result),
+                 remedy(result));
         sj_listeners_close(listeners);
     }
     return result;

@@ -33,6 +33,7 @@ struct sj_listen_config {
                                          * passes (sd_listen_fds(3)), or else 127.0.0.1:8080 */
     int backlog;
     unsigned n_loops;
+    const char *option; /* that a failure is told of; NULL: --listen */
 };
 
 /* The controlling thread, before privileges are dropped.  0, or -errno and one line in `error`. */

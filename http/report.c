@@ -128,6 +128,55 @@ static json_t *threads_of(const struct sj_server *server, unsigned first, unsign
     return list;
 }
 
+/* One route: what its loops have counted. */
+static json_t *route_of(const struct sj_route *route)
+{
+    struct sj_histogram queue, run;
+    char prefix[256], handler[256];
+    json_t *made;
+
+    snprintf(prefix, sizeof(prefix), "%.*s%s", (int)route->prefix.length, route->prefix.at,
+             route->prefix.length == 0 ? "/" : "");
+    snprintf(handler, sizeof(handler), "%s:%s", route->module->module->name, route->handler->name);
+    sj_route_merge(route, offsetof(struct sj_route_cell, queue_delay), &queue);
+    sj_route_merge(route, offsetof(struct sj_route_cell, run_time), &run);
+#define STATUS(digit)          \
+    NUMBER(sj_route_sum(route, \
+                        offsetof(struct sj_route_cell, n_statuses) + (digit) * sizeof(uint64_t)))
+#define FORMAT(member, name, help) "s:I"
+#define VALUE(member, name, help) \
+    name, NUMBER(sj_route_sum(route, offsetof(struct sj_route_cell, member))),
+    made = json_pack(
+        "{s:o s:o s:s s:I s:I s:I s:I s:I s:I s:I" SJ_ROUTE_COUNTERS(FORMAT) "s:I s:I s:I s:I}",
+        "prefix", text_of(prefix), "handler", text_of(handler), "class",
+        route->handler->kind == SJ_ASYNC ? "asynchronous"
+                                         : sj_route_class_name(sj_route_class_of(route)),
+        "2xx", STATUS(2), "3xx", STATUS(3), "4xx", STATUS(4), "5xx", STATUS(5), "queued",
+        COUNT(route->n_queued), "promoted", NUMBER(ck_pr_load_uint(&route->n_promoted)),
+        "sent_back", NUMBER(ck_pr_load_uint(&route->n_sent_back)),
+        SJ_ROUTE_COUNTERS(VALUE) "queue_delay_p50_ns", NUMBER(sj_histogram_quantile(&queue, 0.5)),
+        "queue_delay_p99_ns", NUMBER(sj_histogram_quantile(&queue, 0.99)), "run_time_p50_ns",
+        NUMBER(sj_histogram_quantile(&run, 0.5)), "run_time_p99_ns",
+        NUMBER(sj_histogram_quantile(&run, 0.99)));
+#undef STATUS
+#undef FORMAT
+#undef VALUE
+    return made;
+}
+
+static json_t *routes_of(const struct sj_routes *routes)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < routes->n_items; i++) {
+        if (json_array_append_new(list, route_of(&routes->items[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
 /* Those before the one that is served. */
 static json_t *kept_of(const struct sj_index_status *status)
 {
@@ -209,14 +258,15 @@ json_t *sj_report_status(const struct sj_server *server)
     struct sj_index_status status;
 
     sj_index_status(server->service.site.index, &status);
-    return json_pack("{s:s s:s s:I s:I s:O s:I s:I s:I s:I s:I s:o s:o s:o s:o s:o s:o}", "version",
-                     PACKAGE_VERSION, "state", state_of(server), "pid", NUMBER(getpid()),
+    return json_pack("{s:s s:s s:I s:I s:O s:I s:I s:I s:I s:I s:o s:o s:o s:o s:o s:o s:o}",
+                     "version", PACKAGE_VERSION, "state", state_of(server), "pid", NUMBER(getpid()),
                      "uptime_s", NUMBER((sj_clock_ns() - server->started_ns) / 1000000000),
                      "addresses", server->commands.addresses, "connections",
                      COUNT(server->service.n_open), "accepted", NUMBER(totals.accepted), "requests",
                      NUMBER(totals.requests), "sent_bytes", NUMBER(totals.octets_sent),
                      "responses_holding_entries", NUMBER(totals.pins), "memory_bytes",
                      resident_bytes(), "index", index_of(&status), "kept", kept_of(&status),
-                     "variants", variants_of(&status), "loops", threads_of(server, 0, n_loops),
-                     "workers", threads_of(server, n_loops, sj_sched_workers(server->sched)));
+                     "variants", variants_of(&status), "routes", routes_of(&server->service.routes),
+                     "loops", threads_of(server, 0, n_loops), "workers",
+                     threads_of(server, n_loops, sj_sched_workers(server->sched)));
 }

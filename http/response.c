@@ -31,6 +31,18 @@ time_t sj_composer_now(struct sj_composer *composer)
     return composer->now;
 }
 
+/* A handler may use codes that have no phrase here. */
+static void write_status(struct sj_writer *head, int status)
+{
+    if (sj_status_is_known(status)) {
+        sj_write_text(head, sj_status_line(status));
+        return;
+    }
+    sj_write_literal(head, "HTTP/1.1 ");
+    sj_write_number(head, (uint64_t)status);
+    sj_write_literal(head, " \r\n");
+}
+
 void sj_response_begin(struct sj_composer *composer, struct sj_exchange *exchange, int status)
 {
     struct sj_writer *head = &composer->head;
@@ -40,7 +52,7 @@ void sj_response_begin(struct sj_composer *composer, struct sj_exchange *exchang
     exchange->status = status;
     *head =
         (struct sj_writer){composer->scratch, composer->scratch + sizeof(composer->scratch), false};
-    sj_write_text(head, sj_status_line(status));
+    write_status(head, status);
     sj_write(head, composer->date, composer->date_length);
     if (exchange->closes)
         sj_write_literal(head, "Connection: close\r\n");
@@ -100,7 +112,8 @@ void sj_response_error(struct sj_composer *composer, struct sj_exchange *exchang
     struct sj_writer body = {page, page + sizeof(page), false};
     struct sj_text text = {page, 0};
 
-    write_page(&body, sj_status_phrase(status), is_html);
+    write_page(&body, sj_status_is_known(status) ? sj_status_phrase(status) : SJ_TEXT("Error"),
+               is_html);
     text.length = (size_t)(body.at - page);
     sj_output_fini(&exchange->output);
     sj_response_begin(composer, exchange, status);

@@ -254,6 +254,7 @@ static void on_built(void *argument, const struct sj_index_result *result)
     if (result->kind == SJ_DEPLOY_COMPLETED) /* nobody waits for it, and nobody need know */
         return;
     if (result->error == 0 && server->is_ready) {
+        sj_modules_reload(&server->service.modules, server->service.log);
         if (result->summary.number == 1)
             order_all(server, SJ_ORDER_RESUME);
         say_reloaded(server, &result->summary);

@@ -7,6 +7,7 @@
  * The service is filled before the scheduler starts and then read-only, except where a member says
  * otherwise.  A shard belongs to its loop's thread.
  */
+#include "core/handle.h"
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/pr.h"
@@ -15,6 +16,7 @@
 #include "http/deadline.h"
 #include "http/exchange.h"
 #include "http/response.h"
+#include "http/route.h"
 #include "http/static.h"
 
 enum sj_service_state {
@@ -27,6 +29,9 @@ struct sj_service {
     const struct sj_config *config;
     struct sj_request_limits limits;
     struct sj_static site;
+    struct sj_modules modules;
+    struct sj_routes routes;
+    struct sj_sched *sched;
     struct sj_log *log;
     struct sj_addresses *addresses; /* NULL: no limit for each client address */
     uint64_t max_connections;
@@ -43,7 +48,9 @@ struct sj_shard {
     struct sj_deadlines deadlines;
     struct sj_exchange_pool exchanges;
     struct sj_composer composer;
-    struct event *accepting; /* an array, one for each listener: http/accept.c */
+    struct sj_handle_table *handles; /* of connections that have made calls; NULL: no routes */
+    uint64_t complained_ns;          /* when the last failure of a handler was logged */
+    struct event *accepting;         /* an array, one for each listener: http/accept.c */
     struct event accept_again;
     unsigned n_accepting;
     uint64_t limited_ns; /* when the last complaint about accepting was logged */

@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "core/thread.h"
 #include "http/cache_path.h"
+#include "http/calls.h"
 #include "http/connection.h"
 
 /* Descriptors that are not for connections: logs, roots, event queues, files that are being sent.
@@ -69,11 +70,15 @@ static int make_sched(struct sj_server *server)
         .n_workers = sj_process_threads(config->workers),
         .quick_length = SJ_QUICK_LENGTH,
         .heavy_length = SJ_HEAVY_LENGTH,
+        .n_spares = (unsigned)config->spares,
         .worker_nice = (int)config->worker_nice,
         .wake_worth_ns = config->wake_worth_us * 1000,
     };
 
-    return sj_sched_new(&sched, &server->sched);
+    int error = sj_sched_new(&sched, &server->sched);
+
+    server->service.sched = server->sched;
+    return error;
 }
 
 static struct sj_shard *shard_new(struct sj_server *server, unsigned index)
@@ -89,6 +94,10 @@ static struct sj_shard *shard_new(struct sj_server *server, unsigned index)
     sj_composer_init(&shard->composer);
     sj_connections_init(shard);
     sj_loop_set_context(shard->loop, shard);
+    if (sj_calls_init(shard) != 0) {
+        free(shard);
+        return NULL;
+    }
     return shard;
 }
 
@@ -107,6 +116,30 @@ static int make_shards(struct sj_server *server)
             return -ENOMEM;
     }
     return 0;
+}
+
+/* By the user that serves, as modules are that one's affair. */
+static int make_handlers(struct sj_server *server)
+{
+    const struct sj_config *config = server->config;
+    struct sj_service *service = &server->service;
+    char error[1024] = "out of memory or descriptors";
+    struct sj_route_setup routes = {.modules = &service->modules,
+                                    .options = &config->route,
+                                    .body_most = config->body_limit,
+                                    .n_loops = sj_sched_loops(server->sched),
+                                    .log = service->log};
+    int result = sj_modules_open(&service->modules, &config->module, error, sizeof(error));
+
+    if (result == 0)
+        result = sj_routes_make(&service->routes, &routes, error, sizeof(error));
+    if (result == 0)
+        result = make_shards(server);
+    if (result == 0)
+        result = sj_modules_start(&service->modules, server->sched, error, sizeof(error));
+    if (result != 0)
+        sj_server_fail(server, result, "%s", error);
+    return result;
 }
 
 static int make_index(struct sj_server *server, const char *const *roots, size_t n_roots)
@@ -239,8 +272,6 @@ int sj_server_make(struct sj_server *server, const char *const *roots, size_t n_
     result = sj_process_find(config->user, config->group, &server->user, error, sizeof(error));
     if (result == 0)
         result = sj_listeners_open(&server->listeners, &listen, error, sizeof(error));
-    if (result == 0)
-        result = make_shards(server);
     if (result != 0) {
         sj_server_fail(server, result, "%s", error);
         return result;
@@ -248,6 +279,8 @@ int sj_server_make(struct sj_server *server, const char *const *roots, size_t n_
     result = sj_commands_start(server);
     if (result == 0)
         result = take_identity(server);
+    if (result == 0)
+        result = make_handlers(server);
     return result != 0 ? result : open_cache(server);
 }
 
@@ -259,6 +292,7 @@ static void free_shards(struct sj_server *server)
         struct sj_shard *shard = service->shards[i];
 
         sj_accept_stop(shard);
+        sj_calls_fini(shard);
         sj_deadlines_fini(&shard->deadlines);
         /* bufferevents that were freed last end in one more turn of their loop */
         event_base_loop(sj_loop_base(shard->loop), EVLOOP_NONBLOCK);
@@ -272,7 +306,11 @@ static void free_shards(struct sj_server *server)
 void sj_server_unmake(struct sj_server *server)
 {
     sj_commands_stop(server);
+    sj_modules_stop(&server->service.modules);
+    if (server->sched != NULL)
+        sj_sched_flush(server->sched); /* what their threads have posted last */
     free_shards(server);
+    sj_routes_free(&server->service.routes);
     sj_listeners_close(&server->listeners);
     if (server->service.site.index != NULL)
         sj_index_free(server->service.site.index);
@@ -294,5 +332,6 @@ void sj_server_unmake(struct sj_server *server)
         sj_log_stop(server->service.log);
         sj_log_free(server->service.log);
     }
+    sj_modules_close(&server->service.modules);
     sj_thread_leave();
 }

@@ -76,6 +76,19 @@ static void merging_adds_counts_and_sums(void **state)
     assert_int_equal(a.sum_ns, 5020);
 }
 
+static void those_below_a_power_of_two_are_counted_exactly(void **state)
+{
+    struct sj_histogram histogram = {0};
+
+    (void)state;
+    sj_histogram_record(&histogram, 1023);
+    sj_histogram_record(&histogram, 1024);
+    sj_histogram_record(&histogram, 5000);
+    assert_int_equal(sj_histogram_below(&histogram, 1024), 1);
+    assert_int_equal(sj_histogram_below(&histogram, 4096), 2);
+    assert_int_equal(sj_histogram_below(&histogram, 8192), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -85,6 +98,7 @@ int main(void)
         cmocka_unit_test(values_beyond_the_end_count_in_the_last_bucket),
         cmocka_unit_test(zero_counts_in_the_first_bucket),
         cmocka_unit_test(merging_adds_counts_and_sums),
+        cmocka_unit_test(those_below_a_power_of_two_are_counted_exactly),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include "core/lines.h"
 #include "core/sched_private.h" /* only here: to be the loops' thread */
 #include "core/thread.h"
+#include "http/calls.h"
 
 #define SETTLE_MAX 100000 /* turns; whoever needs more spins */
 
@@ -70,6 +71,8 @@ void plug_start(struct plug *plug)
         sj_exchange_pool_init(&shard->exchanges, plug->service.limits.fields);
         sj_composer_init(&shard->composer);
         sj_connections_init(shard);
+        if (sj_calls_init(shard) != 0)
+            abort();
         sj_loop_set_context(shard->loop, shard);
         plug->shards[i] = shard;
     }
@@ -87,6 +90,7 @@ void plug_fini(struct plug *plug)
         for (unsigned phase = 0; phase < SJ_PHASES; phase++)
             assert(TAILQ_EMPTY(&shard->deadlines.queues[phase]));
         sj_deadlines_fini(&shard->deadlines);
+        sj_calls_fini(shard);
         sj_exchange_pool_fini(&shard->exchanges);
         free(shard);
     }

@@ -60,7 +60,7 @@ static int make_plug(void **state)
     plug_init(&plug);
     site_add(&plug.site, "/ten.txt", "0123456789", SITE_HELD);
     plug_start(&plug);
-    if (sj_listeners_open(&listeners, &(struct sj_listen_config){&list, 100, 1}, error,
+    if (sj_listeners_open(&listeners, &(struct sj_listen_config){&list, 100, 1, NULL}, error,
                           sizeof(error)) != 0)
         return -1;
     return sj_accept_start(plug.shards[0], &listeners);

@@ -77,7 +77,7 @@ static int open_at(const char *spec)
     const char *items[] = {spec};
     struct sj_option_list specs = {items, 1};
 
-    return sj_listeners_open(&listeners, &(struct sj_listen_config){&specs, 5, 1}, error,
+    return sj_listeners_open(&listeners, &(struct sj_listen_config){&specs, 5, 1, NULL}, error,
                              sizeof(error));
 }
 
@@ -313,8 +313,8 @@ static void one_that_fails_closes_all(void **state)
 
     (void)state;
     close(next);
-    assert_int_equal(sj_listeners_open(&listeners, &(struct sj_listen_config){&specs, 5, 1}, error,
-                                       sizeof(error)),
+    assert_int_equal(sj_listeners_open(&listeners, &(struct sj_listen_config){&specs, 5, 1, NULL},
+                                       error, sizeof(error)),
                      -EINVAL);
     assert_int_equal(dup(0), next); /* no descriptor is left open */
     close(next);
@@ -342,7 +342,7 @@ static int open_passed(const char *pid, const char *count)
     setenv("LISTEN_PID", pid, 1);
     setenv("LISTEN_FDS", count, 1);
     setenv("LISTEN_FDNAMES", "a:b", 1);
-    return sj_listeners_open(&listeners, &(struct sj_listen_config){&none, 5, 1}, error,
+    return sj_listeners_open(&listeners, &(struct sj_listen_config){&none, 5, 1, NULL}, error,
                              sizeof(error));
 }
 

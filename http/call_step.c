@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/* Where and when the steps of calls run.  See http/call.h. */
+#include "http/call.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/blocking.h"
+#include "core/clock.h"
+#include "http/calls.h"
+#include "http/service.h"
+
+static struct sj_call *of_message(struct sj_message *message)
+{
+    return (struct sj_call *)(void *)((char *)message - offsetof(struct sj_call, message));
+}
+
+static struct sj_call *of_notice(struct sj_message *message)
+{
+    return (struct sj_call *)(void *)((char *)message - offsetof(struct sj_call, notice));
+}
+
+static struct sj_route_cell *cell_of(const struct sj_call *call, const struct sj_shard *shard)
+{
+    return &call->route->cells[sj_loop_index(shard->loop)];
+}
+
+/* The step's result stands in the call; its times, too. */
+static void run_step(struct sj_call *call)
+{
+    int (*step)(struct sj_call * call) = call->step;
+    unsigned n_blocked = sj_blocking_count();
+    uint64_t start_ns = sj_clock_ns();
+    int result;
+
+    call->has_next = false;
+    call->queue_ns = start_ns > call->accepted_ns ? start_ns - call->accepted_ns : 0;
+    call->result = SJ_LATER;
+    result = step(call);
+    if (result != SJ_LATER) /* else sj_call_end may have said more */
+        call->result = result;
+    call->run_ns = sj_clock_ns() - start_ns;
+    call->has_blocked = sj_blocking_count() != n_blocked;
+}
+
+/* By the loop's thread that ran the step, or that has been told of it. */
+static void count_step(struct sj_call *call, struct sj_shard *shard, enum sj_run where)
+{
+    struct sj_route_cell *cell = cell_of(call, shard);
+
+    sj_histogram_record(&cell->queue_delay, call->queue_ns);
+    sj_histogram_record(&cell->run_time, call->run_ns);
+    sj_route_learn(call->route, where, call->run_ns, call->has_blocked);
+}
+
+/* A step may only put the end off if it has said what comes then. */
+static void check_result(struct sj_call *call)
+{
+    const struct sj_route *route = call->route;
+
+    if (call->result == SJ_LATER && !call->has_next) {
+        sj_log(route->log, SJ_LOG_ERROR, "route %s: %s:%s put its answer off but named no step",
+               route->option, route->module->module->name, route->handler->name);
+        call->result = 500;
+    } else if (call->result < 0 && !sj_call_is_over(call)) {
+        sj_log_limited(route->log, &call->owner->complained_ns, SJ_LOG_ERROR,
+                       "route %s: %s:%s failed: %s", route->option, route->module->module->name,
+                       route->handler->name, strerror(-call->result));
+    }
+}
+
+static void post(struct sj_call *call, void (*deliver)(struct sj_message *message))
+{
+    call->message.deliver = deliver;
+    sj_loop_post(call->owner->loop, &call->message);
+}
+
+static void on_step_ended(struct sj_message *message);
+
+/* A worker, perhaps in a blocking section that its task leaves unended: see core/blocking.h. */
+static void on_worker(struct sj_task *task)
+{
+    struct sj_call *call = (struct sj_call *)(void *)task;
+
+    ck_pr_dec_64(&call->route->n_queued);
+    if (sj_call_is_over(call)) {
+        call->result = -ECANCELED;
+        call->run_ns = UINT64_MAX; /* it has not run */
+    } else {
+        if (call->where == SJ_ON_SPARE)
+            sj_blocking_enter();
+        run_step(call);
+    }
+    post(call, on_step_ended);
+}
+
+static void on_loop_step(struct sj_message *message);
+
+/* Any loop's thread. */
+static void dispatch(struct sj_call *call)
+{
+    if (call->where == SJ_ON_LOOP) {
+        post(call, on_loop_step);
+        return;
+    }
+    call->task.run = on_worker;
+    if (sj_sched_submit(call->owner->service->sched, &call->task) == 0)
+        return;
+    ck_pr_dec_64(&call->route->n_queued);
+    call->has_next = false;
+    call->result = 503;
+    call->run_ns = UINT64_MAX;
+    post(call, on_step_ended);
+}
+
+/* The next one that waits has the place from now on. */
+static void give_place(struct sj_call *call)
+{
+    struct sj_route *route = call->route;
+    struct sj_call *next;
+
+    if (!call->has_place)
+        return;
+    call->has_place = false;
+    pthread_mutex_lock(&route->lock);
+    next = TAILQ_FIRST(&route->waiting);
+    if (next != NULL) {
+        TAILQ_REMOVE(&route->waiting, next, waiting);
+        next->is_waiting = false;
+        next->has_place = true;
+    } else {
+        route->n_running--;
+    }
+    pthread_mutex_unlock(&route->lock);
+    if (next != NULL)
+        dispatch(next);
+}
+
+/* Owner: the handler has nothing more to do with it. */
+static void leave(struct sj_call *call)
+{
+    give_place(call);
+    sj_call_release(call);
+}
+
+/* Owner.  The result stands; the connection sends it, if it is still there. */
+static void deliver(struct sj_call *call)
+{
+    struct sj_connection *connection = sj_calls_find(call->owner, &call->handle);
+
+    if (connection == NULL) {
+        sj_count(&cell_of(call, call->owner)->n_dropped, 1);
+    } else if (call->result == SJ_LATER) {
+        sj_call_go_on(call);
+        return;
+    } else {
+        call->is_ended = true;
+        sj_calls_resume(connection);
+    }
+    leave(call);
+}
+
+static void on_step_ended(struct sj_message *message)
+{
+    struct sj_call *call = of_message(message);
+
+    if (call->run_ns != UINT64_MAX) {
+        count_step(call, call->owner, SJ_RUN_ON_WORKER);
+        check_result(call);
+    }
+    deliver(call);
+}
+
+/* The end of an asynchronous call has been said. */
+static void on_said(struct sj_message *message)
+{
+    struct sj_call *call = of_message(message);
+
+    check_result(call);
+    deliver(call);
+}
+
+static void on_loop_step(struct sj_message *message)
+{
+    struct sj_call *call = of_message(message);
+
+    ck_pr_dec_64(&call->route->n_queued);
+    if (sj_call_is_over(call)) {
+        call->result = -ECANCELED;
+        deliver(call);
+        return;
+    }
+    call->is_pending = true;
+    run_step(call);
+    count_step(call, call->owner, SJ_RUN_ON_LOOP);
+    if (call->result == SJ_LATER || !call->is_pending)
+        return; /* it goes on, or has ended itself by sj_call_end or sj_call_then */
+    call->is_pending = false;
+    check_result(call);
+    deliver(call);
+}
+
+static void on_notice(struct sj_message *message)
+{
+    struct sj_call *call = of_notice(message);
+    struct sj_connection *connection = sj_calls_find(call->owner, &call->handle);
+
+    pthread_mutex_lock(&call->lock);
+    call->is_noticed = false;
+    pthread_mutex_unlock(&call->lock);
+    if (connection != NULL)
+        sj_calls_resume(connection);
+    sj_call_release(call);
+}
+
+static enum sj_where first_place(const struct sj_call *call)
+{
+    if (call->where == SJ_ON_LOOP)
+        return SJ_ON_LOOP;
+    return sj_route_class_of(call->route) == SJ_CLASS_BLOCKING ? SJ_ON_SPARE : SJ_ON_WORKER;
+}
+
+static bool may_run(struct sj_call *call)
+{
+    struct sj_route *route = call->route;
+    bool has_place;
+
+    if (route->running_most == UINT64_MAX)
+        return true;
+    pthread_mutex_lock(&route->lock);
+    has_place = route->n_running < route->running_most;
+    if (has_place)
+        route->n_running++;
+    else
+        TAILQ_INSERT_TAIL(&route->waiting, call, waiting);
+    call->has_place = has_place;
+    call->is_waiting = !has_place;
+    /* whoever waits can be another loop's to dispatch as soon as the lock is free */
+    pthread_mutex_unlock(&route->lock);
+    return has_place;
+}
+
+enum sj_call_start sj_call_start(struct sj_call *call)
+{
+    struct sj_route *route = call->route;
+
+    call->notice.deliver = on_notice;
+    call->accepted_ns = sj_loop_now_ns(call->owner->loop);
+    call->has_next = true;
+    if (call->where != SJ_ON_LOOP && sj_route_class_of(route) == SJ_CLASS_QUICK) {
+        call->has_started = true;
+        sj_call_acquire(call);
+        return SJ_CALL_HERE;
+    }
+    if (ck_pr_faa_64(&route->n_queued, 1) >= route->queue_most) {
+        ck_pr_dec_64(&route->n_queued);
+        sj_count(&cell_of(call, call->owner)->n_refused, 1);
+        return SJ_CALL_REFUSED;
+    }
+    call->has_started = true;
+    sj_call_acquire(call);
+    call->where = first_place(call);
+    if (may_run(call))
+        dispatch(call);
+    return SJ_CALL_ELSEWHERE;
+}
+
+bool sj_call_run(struct sj_call *call, struct sj_shard *runner)
+{
+    /* sent back since it was queued: the loop is held up once, not once for each that waits */
+    if (sj_route_class_of(call->route) != SJ_CLASS_QUICK) {
+        call->where = SJ_ON_WORKER;
+        return false;
+    }
+    if (runner != call->owner)
+        sj_count(&cell_of(call, runner)->n_stolen, 1);
+    run_step(call);
+    count_step(call, runner, SJ_RUN_ON_LOOP);
+    check_result(call);
+    if (call->result == SJ_LATER)
+        return false;
+    call->is_ended = true;
+    sj_call_release(call);
+    return true;
+}
+
+/* A step later than the first is accepted already: it counts as queued, but is not refused. */
+void sj_call_go_on(struct sj_call *call)
+{
+    ck_pr_inc_64(&call->route->n_queued);
+    call->accepted_ns = sj_loop_now_ns(call->owner->loop);
+    dispatch(call);
+}
+
+void sj_call_abandon(struct sj_call *call)
+{
+    struct sj_route *route = call->route;
+    bool was_waiting = false;
+
+    pthread_mutex_lock(&call->lock);
+    ck_pr_store_uint(&call->is_over, 1);
+    pthread_cond_broadcast(&call->drained);
+    pthread_mutex_unlock(&call->lock);
+    if (route->running_most != UINT64_MAX) {
+        pthread_mutex_lock(&route->lock);
+        was_waiting = call->is_waiting;
+        if (was_waiting)
+            TAILQ_REMOVE(&route->waiting, call, waiting);
+        call->is_waiting = false;
+        pthread_mutex_unlock(&route->lock);
+    }
+    if (was_waiting)
+        ck_pr_dec_64(&route->n_queued);
+    if (was_waiting || call->is_pending) {
+        call->is_pending = false;
+        sj_count(&cell_of(call, call->owner)->n_dropped, 1);
+        leave(call);
+    }
+}
+
+struct event_base *sj_call_base(const struct sj_call *call)
+{
+    return sj_loop_base(call->owner->loop);
+}
+
+unsigned sj_call_loop(const struct sj_call *call)
+{
+    return sj_loop_index(call->owner->loop);
+}
+
+void sj_call_end(struct sj_call *call, int result)
+{
+    assert(call->is_pending && sj_loop_self() == call->owner->loop);
+    call->is_pending = false;
+    call->has_next = false;
+    call->result = result;
+    post(call, on_said);
+}
+
+int sj_call_then(struct sj_call *call, enum sj_where where, int (*step)(struct sj_call *call))
+{
+    call->step = step;
+    call->where = where;
+    call->has_next = true;
+    call->result = SJ_LATER;
+    if (call->is_pending) { /* asynchronous: at once */
+        call->is_pending = false;
+        post(call, on_said);
+    }
+    return SJ_LATER;
+}

@@ -1,0 +1,473 @@
+# SPDX-License-Identifier: MIT
+"""Request handlers in modules (tests/modules/tasks.c), and what the server does around them."""
+import json
+import os
+import random
+import re
+import signal
+import socket
+import struct
+import threading
+import time
+
+from case import Skip, equal, one_of, table, test, true
+from server import Server, Tree, is_sanitized, run_program, shared, temporary
+from wire import Client, request
+
+MODULES = os.environ.get("MODULES", "")
+TEXT = b"0123456789" * 1000
+NAMES = "show spin fail block fork chunks file states later posted flow".split()
+
+
+def module(name="tests/modules/tasks.so"):
+    path = os.path.join(MODULES, name)
+    if not MODULES or not os.path.exists(path):
+        raise Skip("MODULES does not name the folder with %s" % name)
+    return path
+
+
+def serve(*routes, expected_errors=None, options=()):
+    """A server with a route /NAME for each handler of the module, and those given."""
+    tree = Tree({"a.txt": b"static\n", "show/inside.txt": b"never\n", "text": TEXT})
+    arguments = ["--module", "%s,%s" % (module(), tree.path("text"))]
+    for route in ["/%s=tasks:%s" % (name, name) for name in NAMES] + list(routes):
+        arguments += ["--route", route]
+    return Server(*arguments, *options, roots=[tree], expected_errors=expected_errors)
+
+
+def common():
+    return serve("/quick=tasks:spin,class=quick", "/quick-chunks=tasks:chunks,class=quick", "/heavy=tasks:spin,class=heavy",
+                 "/blocking=tasks:block,class=blocking", "/short=tasks:later,time=300ms",
+                 "/short-heavy=tasks:block,class=blocking,time=300ms", "/small=tasks:show,body=1000",
+                 "/large=tasks:show,body=10M", expected_errors="tasks:fail|tasks:chunks|tasks:flow")
+
+
+def get(target, fields=(), method="GET", version="1.1", body=b"", server=None):
+    with Client((server or shared(common)).address) as client:
+        return client.get(target, fields, method, version, body)
+
+
+def states(server):
+    """How many states have been made, and how many released."""
+    return [int(word) for word in get("/states", server=server).body.split()]
+
+
+def wait_for(what, seconds=10):
+    end = time.monotonic() + seconds
+    while not what():
+        true(time.monotonic() < end, "does not come about: %s" % what.__name__)
+        time.sleep(0.02)
+
+
+def reset(client):
+    """The client goes without a word: an RST."""
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+@test
+def a_handler_sees_the_whole_request():
+    r = get("/show/a%20b/c?a+b=c%20d&x", {"X-One": "1"}, "PUT")
+    lines = r.body.decode().splitlines()
+    equal((r.status, lines[0]), (200, "PUT /show/a b/c rest=/a b/c query=a+b=c%20d&x body=0"))
+    true("X-One: 1" in lines and "a b=c d" in lines, lines)
+    equal(r.get("content-type"), "text/plain; charset=utf-8")
+
+
+@test
+def a_route_counts_before_the_index_and_ends_with_a_segment():
+    equal(get("/show/inside.txt").body[:17], b"GET /show/inside.")
+    equal(get("/a.txt").body, b"static\n")
+    equal(get("/showing").status, 404)
+    equal(get("/show").body[:10], b"GET /show ")
+
+
+@test
+def the_longest_prefix_wins():
+    with serve("/show/more=tasks:spin") as server:
+        equal(get("/show/more/x?n=2", server=server).body, b"xx")
+        equal(get("/show/mor", server=server).body[:14], b"GET /show/mor ")
+
+
+@table([(name, name) for name in ("quick", "heavy", "spin")])
+def an_answer_has_its_status_and_length(name):
+    r = get("/%s?n=7&status=203" % name)
+    equal((r.status, r.get("content-length"), r.body), (203, "7", b"x" * 7))
+    r = get("/%s?n=100000" % name)
+    equal((r.status, r.body), (200, b"x" * 100000))
+    equal(get("/%s?status=299" % name).status, 299)
+
+
+@test
+def head_has_the_fields_and_no_body():
+    for target, length in (("/heavy?n=7", "7"), ("/quick?n=7", "7"), ("/file?length=5", "15")):
+        r = get(target, method="HEAD")
+        equal((r.status, r.get("content-length"), r.body), (200, length, b""))
+    equal(get("/chunks", method="HEAD").get("transfer-encoding"), "chunked")
+    for status in (204, 304):
+        with Client(shared(common).address) as client:
+            equal(client.get("/heavy?status=%d" % status).status, status)
+            equal(client.get("/heavy?n=1").body, b"x")
+
+
+@test
+def a_result_is_an_error_page():
+    for query, status in (("errno=5", 500), ("result=404", 404), ("result=429", 429), ("result=1", 500), ("result=418", 418)):
+        r = get("/fail?" + query)
+        equal((r.status, b"never" in r.body), (status, False), query)
+
+
+@test
+def other_versions_and_methods():
+    r = get("/heavy?n=2", version="1.0")
+    equal((r.status, r.body, r.closes), (200, b"xx", True))
+    r = get("/chunks?n=2", version="1.0")
+    equal((r.get("transfer-encoding"), r.body), (None, b"first\naaaaabbbbb"))
+    equal(get("/show", method="BREW").status, 501)
+    equal(get("/show", method="TRACE").status, 405)
+    equal(get("/show", method="OPTIONS").body[:13], b"OPTIONS /show")
+
+
+@table([("of a worker", "/chunks"), ("of a loop", "/quick-chunks")])
+def chunks_come_as_they_are_made(target):
+    r = get(target + "?n=3&size=20000")
+    equal(r.body, b"first\n" + b"a" * 20000 + b"b" * 20000 + b"c" * 20000)
+    with Client(shared(common).address) as client:
+        equal(client.get(target).body, b"first\naaaaabbbbbccccc")
+        equal(client.get("/a.txt").body, b"static\n")
+
+
+@test
+def the_first_chunk_does_not_wait_for_the_last():
+    with Client(shared(common).address) as client:
+        start = time.monotonic()
+        client.send(request("/chunks?n=4&ms=500"))
+        while b"aaaaa" not in client.buffer:
+            true(client.fill(), "the end")
+        true(time.monotonic() - start < 1.9, "it took %.1f s" % (time.monotonic() - start))
+        equal(client.read().body, b"first\naaaaabbbbbcccccddddd")
+
+
+@test
+def a_body_that_fails_is_cut_off():
+    with Client(shared(common).address) as client:
+        client.send(request("/chunks?fail"))
+        while client.fill():
+            pass
+        true(client.buffer.endswith(b"ccccc\r\n"), bytes(client.buffer))
+
+
+@test
+def a_slow_client_holds_the_handler_up_not_the_memory():
+    with serve() as server:
+        with Client(server.address, receive_buffer=8192) as slow:
+            slow.send(request("/flow?n=400"))
+            time.sleep(1)
+            with open("/proc/%d/status" % server.pid) as file:
+                resident = int(re.search(r"VmRSS:\s*(\d+)", file.read())[1])
+            limit = 400 if is_sanitized() else 20
+            true(resident < limit * 1024, "%d KiB" % resident)
+            equal(len(slow.read().body), 400 * 65536)
+        with Client(server.address, receive_buffer=8192) as slow:
+            slow.send(request("/chunks?n=100&size=65536"))
+            time.sleep(0.5)
+            equal(len(slow.read().body), 6 + 100 * 65536)
+
+
+@test
+def a_file_and_memory_make_one_body():
+    r = get("/file?first=5&length=3000")
+    equal((r.get("content-length"), r.body), ("3010", b"begin\n" + TEXT[5:3005] + b"end\n"))
+
+
+@test
+def an_asynchronous_handler_answers_later():
+    equal(get("/later?ms=30").body, b"later\n")
+    equal(get("/later?then").body, b"on a worker\n")
+    equal(get("/posted").body, b"posted\n")
+    equal(len(get("/flow?n=100").body), 6553600)
+
+
+@test
+def subtasks_are_joined():
+    equal(get("/fork?n=18").body, b"2584\n")
+
+
+@test
+def blocking_handlers_run_beside_each_other():
+    with Server("--workers", "1", "--module", module(), "--route", "/said=tasks:block", "--route", "/blocking=tasks:block,class=blocking",
+                "--route", "/heavy=tasks:spin", roots=[Tree()]) as server:
+        for target in ("/said?say&ms=700", "/blocking?ms=700"):
+            clients = [Client(server.address) for _ in range(20)]
+            start = time.monotonic()
+            for client in clients:
+                client.send(request(target))
+            equal(get("/heavy", server=server).body, b"xxxxx")
+            for client in clients:
+                equal(client.read().body, b"slept\n")
+                client.close()
+            true(time.monotonic() - start < 10, "20 sleeps of 0.7 s took %.1f s" % (time.monotonic() - start))
+
+
+@test
+def without_spares_blocking_handlers_queue():
+    with Server("--workers", "1", "--spares", "0", "--module", module(), "--route", "/b=tasks:block,class=blocking", roots=[Tree()]) as server:
+        clients = [Client(server.address) for _ in range(3)]
+        start = time.monotonic()
+        for client in clients:
+            client.send(request("/b?ms=200"))
+        for client in clients:
+            equal(client.read().body, b"slept\n")
+        true(time.monotonic() - start >= 0.59, "one after the other")
+
+
+@test
+def responses_are_in_order():
+    with Client(shared(common).address) as client:
+        client.send(request("/later?ms=200") + request("/a.txt") + request("/blocking?ms=50") + request("/heavy?n=1") + request("/chunks?n=1"))
+        equal([client.read().body for _ in range(5)], [b"later\n", b"static\n", b"slept\n", b"x", b"first\naaaaa"])
+
+
+@test
+def a_body_is_in_memory_or_in_a_file():
+    for size in (1, 5000, 300000, 5000000):
+        for chunked in (False, True):
+            body = b"%x\r\n%s\r\n0\r\n\r\n" % (size, b"b" * size) if chunked else b"b" * size
+            fields = {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(size)}
+            r = get("/large", fields, "POST", body=body)
+            equal(r.body.splitlines()[0], b"POST /large rest= query=- body=%d" % size)
+
+
+@test
+def the_route_limits_the_body():
+    equal(get("/small", {"Content-Length": "1000"}, "POST", body=b"b" * 1000).status, 200)
+    equal(get("/small", {"Content-Length": "1001"}, "POST", body=b"b" * 1001).status, 413)
+    equal(get("/small", {"Transfer-Encoding": "chunked"}, "POST", body=b"3e9\r\n" + b"b" * 1001 + b"\r\n0\r\n\r\n").status, 413)
+    equal(get("/show", {"Content-Length": "1", "Content-Encoding": "gzip"}, "POST", body=b"b").status, 415)
+
+
+@test
+def a_body_is_invited_if_it_is_wanted():
+    with Client(shared(common).address) as client:
+        client.send(request("/show", {"Content-Length": "3", "Expect": "100-continue"}, "POST"))
+        while not client.buffer:
+            client.fill()
+        client.send(b"abc")
+        r = client.read("POST", expects_100=True)
+        equal(([i.status for i in r.interim], r.status), ([100], 200))
+    with Client(shared(common).address) as client:
+        client.send(request("/small", {"Content-Length": "2000", "Expect": "100-continue"}, "POST"))
+        equal(client.read("POST", expects_100=True).status, 413)
+
+
+@test
+def a_late_answer_is_504_and_dropped():
+    for target in ("/short?ms=1500", "/short-heavy?ms=1500"):
+        with Client(shared(common).address) as client:
+            start = time.monotonic()
+            equal(client.get(target).status, 504)
+            true(0.25 < time.monotonic() - start < 1.45, "%.2f s" % (time.monotonic() - start))
+            equal(client.get("/a.txt").body, b"static\n")
+
+
+@test
+def queues_are_limited():
+    with serve("/limited=tasks:later,running=1,queue=3") as server:
+        clients = [Client(server.address) for _ in range(8)]
+        for client in clients:
+            client.send(request("/limited?ms=500"))
+        answers = [client.read() for client in clients]
+        equal(sorted(r.status for r in answers)[:4], [200] * 4)
+        true(503 in [r.status for r in answers], "some are refused")
+        for r in answers:
+            equal(r.has("retry-after"), r.status == 503)
+        equal(get("/limited?ms=1", server=server).status, 200)
+
+
+@test
+def one_after_the_other_if_so_limited():
+    with serve("/limited=tasks:block,running=1,class=blocking") as server:
+        clients = [Client(server.address) for _ in range(4)]
+        start = time.monotonic()
+        for client in clients:
+            client.send(request("/limited?ms=150"))
+        for client in clients:
+            equal(client.read().status, 200)
+        true(time.monotonic() - start >= 0.59, "they ran at the same time")
+
+
+@test
+def a_quick_handler_holds_a_loop_up_once():
+    with serve("/quick=tasks:spin,class=quick", options=["--loops", "1"]) as server:
+        with Client(server.address) as client:
+            client.send(request("/quick?us=1000000"))
+            server.wait_line("tasks:spin held up a loop for 1[0-9]{3}")
+            equal(client.read().status, 200)
+            client.send(request("/quick?us=3000000"))
+            time.sleep(0.3)
+            start = time.monotonic()
+            equal(get("/a.txt", server=server).status, 200)
+            true(time.monotonic() - start < 2, "the loop is held up again")
+            equal(client.read().status, 200)
+
+
+@test
+def a_handler_that_is_quick_is_promoted():
+    with serve() as server, Client(server.address) as client:
+        def is_promoted():
+            for _ in range(100):
+                client.get("/spin?n=1")
+            return any("tasks:spin is quick" in line for line in server.lines)
+        wait_for(is_promoted, 60)
+        equal(client.get("/spin?n=2").body, b"xx")
+
+
+@test
+def states_are_released_once_whoever_leaves():
+    with serve("/short=tasks:block,time=100ms,class=blocking", "/narrow=tasks:later,running=2",
+               expected_errors="tasks:chunks|tasks:flow") as server:
+        targets = ["/later?ms=20", "/later?ms=2000", "/later?then", "/block?ms=5", "/block?say&ms=20", "/short?ms=300", "/narrow?ms=30",
+                   "/chunks?n=50&size=20000", "/flow?n=50", "/posted", "/file?length=9000", "/spin?us=300"]
+
+        def annoy(seed):
+            chance = random.Random(seed)
+            for _ in range(60):
+                client = Client(server.address, receive_buffer=chance.choice((None, 4096)))
+                try:
+                    client.send(b"".join(request(chance.choice(targets)) for _ in range(chance.randrange(1, 4))))
+                    if chance.random() < 0.5:
+                        time.sleep(chance.random() * 0.02)
+                    if chance.random() < 0.3:
+                        client.fill()
+                except (AssertionError, OSError):
+                    pass
+                reset(client)
+        threads = [threading.Thread(target=annoy, args=(seed,)) for seed in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        def all_released():
+            made, released = states(server)
+            true(released <= made, "%d of %d" % (released, made))
+            return made == released
+        wait_for(all_released, 20)
+
+
+@test
+def term_answers_what_is_accepted():
+    with serve("/b=tasks:block,running=20,queue=2000,class=blocking,time=none", options=["--drain-timeout", "3s"]) as server:
+        clients = [Client(server.address, timeout=20) for _ in range(1000)]
+        for client in clients:
+            client.send(request("/b?ms=100"))
+        time.sleep(0.5)
+        server.kill(signal.SIGTERM)
+        counts = {200: 0, 503: 0}
+        for client in clients:
+            r = client.read()
+            one_of(r.status, (200, 503))
+            counts[r.status] += 1
+            client.close()
+        true(counts[200] > 20, "%r" % counts)
+        start = time.monotonic()
+        server.wait()
+        true(time.monotonic() - start < 10, "the end took %.1f s" % (time.monotonic() - start))
+
+
+@table([
+    ("no file", ["--module", "/nowhere.so"], 1, "--module"),
+    ("no such module", ["--route", "/a=none:b"], 2, "no module is called 'none'"),
+    ("no such handler", ["--route", "/a=tasks:none"], 2, "has no handler 'none'"),
+    ("no prefix", ["--route", "tasks:show"], 2, "PREFIX"),
+    ("the same prefix", ["--route", "/a=tasks:show", "--route", "/a/=tasks:spin"], 2, "same prefix"),
+    ("no such class", ["--route", "/a=tasks:show,class=fast"], 2, "class="),
+    ("a class of an asynchronous one", ["--route", "/a=tasks:later,class=quick"], 2, "asynchronous"),
+    ("no such setting", ["--route", "/a=tasks:show,color=red"], 2, "color"),
+    ("no number", ["--route", "/a=tasks:show,queue=many"], 2, "queue="),
+])
+def what_is_wrong_is_said_at_the_start(options, status, text):
+    code, _, errors = run_program("serve", "--listen", "127.0.0.1:0", "--control", "none", "--cache-dir", "none", "--module", module(), *options, Tree().root)
+    equal(code, status, errors)
+    true(text in errors, errors)
+
+
+@test
+def a_module_that_does_not_start_is_a_reason():
+    code, _, errors = run_program("serve", "--listen", "127.0.0.1:0", "--control", "none", "--module", module() + ",fail", Tree().root)
+    equal((code, "module tasks does not start: asked to" in errors), (1, True), errors)
+    code, _, errors = run_program("serve", "--listen", "127.0.0.1:0", "--control", "none", "--module", module(), "--module", module(), Tree().root)
+    equal((code, "another module is called tasks" in errors), (2, True), errors)
+
+
+def metrics(data):
+    """{name with labels: value} of a response that is checked."""
+    head, _, body = data.partition("\r\n\r\n")
+    true(head.startswith("HTTP/1.1 200 OK\r\n") and "Content-Length: %d" % len(body) in head, head)
+    found = {}
+    for line in body.splitlines():
+        if not line.startswith("# "):
+            name, _, value = line.rpartition(" ")
+            found[name] = float(value)
+            true(re.match(r'scrubjay_[a-z0-9_]+(\{([a-z]+="[^"]*",?)+\})?\Z', name), line)
+    return found
+
+
+def ask_metrics(client, target="/metrics"):
+    client.sendall(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % target.encode())
+    data = b""
+    while True:
+        more = client.recv(65536)
+        if not more:
+            return data.decode()
+        data += more
+
+
+@test
+def each_route_has_its_counts():
+    path = temporary(".sock")
+    with serve("/late=tasks:later,time=100ms", options=["--control", path, "--metrics", "unix:" + path + "2"]) as server:
+        for target in ("/spin", "/spin?status=404", "/late?ms=1000", "/later"):
+            get(target, server=server)
+        for at in (path, path + "2"):
+            client = socket.socket(socket.AF_UNIX)
+            client.connect(at)
+            found = metrics(ask_metrics(client))
+            labels = 'route="/spin",handler="tasks:spin"'
+            for name, value in (('responses_total{%s,code="2xx"}' % labels, 1), ('responses_total{%s,code="4xx"}' % labels, 1),
+                                ('run_seconds_count{%s}' % labels, 2), ('run_seconds_bucket{%s,le="+Inf"}' % labels, 2),
+                                ('late_total{route="/late",handler="tasks:later"}', 1),
+                                ('responses_total{route="/late",handler="tasks:later",code="5xx"}', 1)):
+                equal(found["scrubjay_route_" + name], value, name)
+            client.close()
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(path + "2")
+        client.sendall(b"stop\n")
+        equal(client.recv(100)[:6], b"error\n")
+        client.close()
+        code, out, _ = run_program("status", "--json", "--control", path)
+        route = [one for one in json.loads(out)["routes"] if one["prefix"] == "/spin"][0]
+        equal((route["handler"], route["class"], route["2xx"], route["4xx"]), ("tasks:spin", "heavy", 1, 1))
+        true("asynchronous" in run_program("status", "--control", path)[1], "the text")
+
+
+@test
+def a_module_of_another_version_is_refused():
+    library = re.search(r"(/\S+/libc\S*\.so\S*)", open("/proc/self/maps").read())
+    for file, text in ((module("tests/modules/old.so"), "build it again"), (library and library[1], "no symbol scrubjay_module")):
+        if file:
+            code, _, errors = run_program("serve", "--listen", "127.0.0.1:0", "--control", "none", "--module", file, Tree().root)
+            equal((code, text in errors), (2, True), errors)
+
+
+@test
+def the_examples_do_as_they_say():
+    with Server("--module", module("doc/examples/echo.so"), "--module", module("doc/examples/sleep.so"), "--route", "/echo=echo:echo,body=20M",
+                "--route", "/sleep=sleep:sleep", roots=[Tree()]) as server:
+        body = os.urandom(1500000)
+        r = get("/echo", {"Content-Length": str(len(body)), "Content-Type": "image/x"}, "POST", body=body, server=server)
+        equal((r.status, r.get("content-type"), r.body == body), (200, "image/x", True))
+        r = get("/echo", server=server)
+        equal((r.status, r.get("allow")), (405, "POST, PUT"))
+        equal(get("/sleep?ms=20", server=server).body, b"good morning\n")
+        equal(get("/sleep?ms=soon", server=server).status, 400)

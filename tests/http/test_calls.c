@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls of handlers, step by step: loops and the worker do what the test says.
+ * Linked with: -Wl,--wrap=sj_clock_ns */
+#include "http/calls.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "core/blocking.h"
+#include "core/sched_private.h" /* to be the worker */
+#include "core/thread.h"
+#include "tests/http/client.h"
+#include "tests/http/plug.h"
+
+#define ASK(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+static struct plug plug;
+static struct client client;
+static struct sj_call *pending; /* asynchronous, of the last request */
+static unsigned n_run, n_released, n_posted;
+static struct sj_call *posted_to;
+
+static void release(void *state)
+{
+    (void)state;
+    n_released++;
+}
+
+static int give(struct sj_call *call)
+{
+    n_run++;
+    sj_call_set_state(call, &n_run, release);
+    return sj_answer_text(call, "given");
+}
+
+static int wait_for_end(struct sj_call *call)
+{
+    n_run++;
+    sj_call_set_state(call, &n_run, release);
+    pending = call;
+    return SJ_LATER;
+}
+
+static int two_steps(struct sj_call *call)
+{
+    return sj_call_then(call, SJ_ON_WORKER, give);
+}
+
+static int stream(struct sj_call *call)
+{
+    return sj_answer_chunk(call, "abc", 3);
+}
+
+static int forget(struct sj_call *call)
+{
+    (void)call;
+    return SJ_LATER;
+}
+
+static int ask_much(struct sj_call *call)
+{
+    static const struct {
+        const char *name, *value;
+    } wrongs[] = {{"", "a"},
+                  {"a b", "c"},
+                  {"a", "b\r\nc: d"},
+                  {"a", "\1"},
+                  {"Date", "today"},
+                  {"a:", "b"},
+                  {"Content-Length", "1"},
+                  {"connection", "a"},
+                  {"Transfer-Encoding", "chunked"}};
+
+    for (size_t i = 0; i < sizeof(wrongs) / sizeof(*wrongs); i++)
+        assert_int_equal(sj_answer_field(call, wrongs[i].name, wrongs[i].value), -EINVAL);
+    assert_int_equal(sj_answer_status(call, 199), -EINVAL);
+    assert_int_equal(sj_answer_status(call, 600), -EINVAL);
+    assert_int_equal(sj_answer_field(call, "A", ""), 0);
+    for (int error = 0; error != -E2BIG;)
+        error = sj_answer_field(call, "X-Much", "0123456789012345678901234567890123456789");
+    return 0;
+}
+
+static const struct sj_handler handlers[] = {{"give", give, SJ_SYNC},
+                                             {"wait", wait_for_end, SJ_ASYNC},
+                                             {"two", two_steps, SJ_SYNC},
+                                             {"stream", stream, SJ_SYNC},
+                                             {"forget", forget, SJ_SYNC},
+                                             {"much", ask_much, SJ_SYNC},
+                                             {0}};
+static const struct sj_module module = {.abi = SJ_ABI, .name = "m", .handlers = handlers};
+static struct sj_loaded loaded = {.module = &module};
+
+static int make_plug(void **state)
+{
+    static const char *options[] = {"/heavy=m:give,class=heavy",
+                                    "/quick=m:give,class=quick",
+                                    "/wait=m:wait,time=5",
+                                    "/narrow=m:wait,time=5,running=1",
+                                    "/two=m:two,class=quick",
+                                    "/stream=m:stream,class=heavy",
+                                    "/forget=m:forget,class=quick",
+                                    "/much=m:much,class=quick",
+                                    "/few=m:give,class=heavy,queue=2",
+                                    "/blocking=m:give,class=blocking"};
+    const struct sj_option_list list = {options, sizeof(options) / sizeof(*options)};
+    static const struct sj_modules modules = {&loaded, 1};
+    char error[256];
+
+    (void)state;
+    n_run = n_released = n_posted = 0;
+    plug_init(&plug);
+    plug.service.sched = plug.sched;
+    const struct sj_route_setup setup = {.modules = &modules,
+                                         .options = &list,
+                                         .body_most = 1000,
+                                         .n_loops = PLUG_LOOPS,
+                                         .log = plug.service.log};
+    assert_int_equal(sj_routes_make(&plug.service.routes, &setup, error, sizeof(error)), 0);
+    plug_start(&plug);
+    client_init(&client, plug_connect(&plug, 0));
+    return 0;
+}
+
+/* All heavy tasks that wait, on the worker. */
+static unsigned work(void)
+{
+    struct sj_thread *self = sj_self();
+    struct sj_task *task;
+    unsigned n = 0;
+
+    self->loop = NULL;
+    self->worker = plug.sched->workers[0];
+    for (unsigned i = 0; i <= PLUG_LOOPS; i++) {
+        while (sj_deque_steal(plug.sched->heavy[i], &task) == SJ_STEAL_OK) {
+            task->run(task);
+            sj_blocking_come_back();
+            n++;
+        }
+    }
+    self->worker = NULL;
+    return n;
+}
+
+static int remove_plug(void **state)
+{
+    (void)state;
+    client_fini(&client);
+    plug_drop(&plug);
+    plug_settle(&plug);
+    work();
+    plug_settle(&plug);
+    assert_int_equal(n_released, n_run);
+    plug_fini(&plug);
+    sj_routes_free(&plug.service.routes);
+    return 0;
+}
+
+static void say(const char *text)
+{
+    tell(&client, text);
+    plug_settle(&plug);
+}
+
+static struct sj_route *route_of(const char *prefix)
+{
+    return sj_routes_find(&plug.service.routes, (struct sj_text){prefix, strlen(prefix)});
+}
+
+static uint64_t n_dropped(const char *prefix)
+{
+    return sj_route_sum(route_of(prefix), offsetof(struct sj_route_cell, n_dropped));
+}
+
+/* Time passes, and the routes' time limits are looked at. */
+static void pass(uint64_t ms)
+{
+    plug_expire(&plug, ms);
+    for (size_t i = 0; i < plug.service.routes.n_items; i++)
+        event_active(&plug.service.routes.items[i].cells[0].deadlines.timer, EV_TIMEOUT, 0);
+    plug_settle(&plug);
+}
+
+static void answered(const char *text, unsigned times)
+{
+    assert_false(hear(&client));
+    assert_int_equal(count(&client, text), times);
+}
+
+static void a_heavy_handler_is_run_by_a_worker(void **state)
+{
+    (void)state;
+    say(ASK("/heavy"));
+    answered("HTTP/1.1", 0);
+    assert_int_equal(n_run, 0);
+    assert_int_equal(work(), 1);
+    assert_int_equal(n_run, 1);
+    answered("HTTP/1.1", 0); /* a worker touches no socket */
+    plug_settle(&plug);
+    answered("\r\n\r\ngiven", 1);
+    assert_int_equal(n_released, 1);
+}
+
+static void a_quick_handler_is_run_and_answered_by_a_thief(void **state)
+{
+    (void)state;
+    tell(&client, ASK("/quick"));
+    plug_poll(&plug, 0);
+    assert_true(plug_steal_one(&plug, 1, 0));
+    answered("\r\n\r\ngiven", 1);
+    assert_int_equal(sj_route_sum(route_of("/quick"), offsetof(struct sj_route_cell, n_stolen)), 1);
+    say(ASK("/quick"));
+    answered("\r\n\r\ngiven", 2);
+}
+
+static void an_asynchronous_handler_ends_its_call_itself(void **state)
+{
+    (void)state;
+    say(ASK("/wait") ASK("/quick"));
+    answered("HTTP/1.1", 0);
+    sj_answer_text(pending, "ended");
+    sj_call_end(pending, 0);
+    assert_int_equal(n_released, 0);
+    plug_settle(&plug);
+    answered("\r\n\r\nended", 1);
+    answered("given", 1); /* and only then the next */
+}
+
+static void a_step_can_follow_elsewhere(void **state)
+{
+    (void)state;
+    say(ASK("/two"));
+    answered("HTTP/1.1", 0);
+    assert_int_equal(work(), 1);
+    plug_settle(&plug);
+    answered("\r\n\r\ngiven", 1);
+    say(ASK("/wait"));
+    sj_call_then(pending, SJ_ON_WORKER, give);
+    plug_settle(&plug);
+    work();
+    plug_settle(&plug);
+    answered("\r\n\r\ngiven", 2);
+}
+
+static void chunks_end_with_the_handler(void **state)
+{
+    (void)state;
+    say(ASK("/stream"));
+    work();
+    plug_settle(&plug);
+    answered("\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 1);
+}
+
+static void to_put_off_without_a_step_is_an_error(void **state)
+{
+    (void)state;
+    say(ASK("/forget"));
+    answered("HTTP/1.1 500", 1);
+}
+
+static void fields_that_are_the_servers_are_refused(void **state)
+{
+    (void)state;
+    say(ASK("/much"));
+    answered("HTTP/1.1 200", 1);
+    answered("\r\nA: \r\n", 1);
+}
+
+static void a_result_after_its_time_is_dropped_and_counted(void **state)
+{
+    (void)state;
+    say(ASK("/heavy"));
+    pass(31000);
+    answered("HTTP/1.1 504", 1);
+    work();
+    plug_settle(&plug);
+    answered("HTTP/1.1", 1);
+    assert_int_equal(n_run, 0); /* nobody waited any more when its turn came */
+    assert_int_equal(n_dropped("/heavy"), 1);
+    say(ASK("/quick"));
+    answered("\r\n\r\ngiven", 1);
+}
+
+static void an_asynchronous_call_is_released_when_its_time_is_up(void **state)
+{
+    (void)state;
+    say(ASK("/wait"));
+    pass(6000);
+    answered("HTTP/1.1 504", 1);
+    assert_int_equal(n_released, 1);
+    assert_int_equal(n_dropped("/wait"), 1);
+}
+
+static void dropping_releases_what_is_pending(void **state)
+{
+    (void)state;
+    say(ASK("/wait"));
+    assert_int_equal(n_released, 0);
+    plug_drop(&plug);
+    plug_settle(&plug);
+    assert_int_equal(n_released, 1);
+}
+
+static void who_waits_for_its_turn_has_it_when_another_ends(void **state)
+{
+    struct client second;
+    struct sj_call *first;
+
+    (void)state;
+    client_init(&second, plug_connect(&plug, 1));
+    say(ASK("/narrow"));
+    first = pending;
+    tell(&second, ASK("/narrow"));
+    plug_settle(&plug);
+    assert_int_equal(n_run, 1);
+    sj_self()->loop = sj_sched_loop(plug.sched, 0);
+    sj_call_end(first, 0);
+    plug_settle(&plug);
+    assert_int_equal(n_run, 2);
+    sj_self()->loop = sj_sched_loop(plug.sched, 1);
+    sj_call_end(pending, 0);
+    plug_settle(&plug);
+    hear(&second);
+    assert_int_equal(count(&second, "HTTP/1.1 200"), 1);
+    client_fini(&second);
+}
+
+static void who_waits_for_its_turn_may_leave(void **state)
+{
+    struct client second;
+
+    (void)state;
+    client_init(&second, plug_connect(&plug, 0));
+    say(ASK("/narrow"));
+    tell(&second, ASK("/narrow"));
+    plug_settle(&plug);
+    pass(6000);
+    answered("HTTP/1.1 504", 1);
+    hear(&second);
+    assert_int_equal(count(&second, "HTTP/1.1 504"), 1);
+    assert_int_equal(ck_pr_load_64(&route_of("/narrow")->n_queued), 0);
+    /* of the two the first one's place went to the second, or to nobody: it is free again */
+    say(ASK("/narrow"));
+    assert_int_equal(route_of("/narrow")->n_running, 1);
+    client_fini(&second);
+}
+
+static void a_full_queue_is_503(void **state)
+{
+    struct client others[3];
+    unsigned n_refused = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        client_init(&others[i], plug_connect(&plug, i % PLUG_LOOPS));
+        tell(&others[i], ASK("/few"));
+    }
+    plug_settle(&plug);
+    assert_int_equal(work(), 2);
+    plug_settle(&plug);
+    for (unsigned i = 0; i < 3; i++) {
+        hear(&others[i]);
+        n_refused += count(&others[i], "HTTP/1.1 503");
+        n_refused += 10 * count(&others[i], "given");
+        client_fini(&others[i]);
+    }
+    assert_int_equal(n_refused, 21);
+    assert_int_equal(sj_route_sum(route_of("/few"), offsetof(struct sj_route_cell, n_refused)), 1);
+}
+
+static void draining_waits_and_dropping_refuses(void **state)
+{
+    (void)state;
+    say(ASK("/heavy"));
+    plug_drain(&plug);
+    plug_settle(&plug);
+    answered("HTTP/1.1", 0);
+    plug_drop(&plug);
+    plug_settle(&plug);
+    assert_true(hear(&client));
+    assert_int_equal(count(&client, "HTTP/1.1 503"), 1);
+    assert_int_equal(count(&client, "Connection: close"), 1);
+}
+
+static void what_is_answered_while_draining_is_the_last(void **state)
+{
+    (void)state;
+    say(ASK("/blocking"));
+    plug_drain(&plug);
+    work();
+    plug_settle(&plug);
+    assert_true(hear(&client));
+    assert_int_equal(count(&client, "given"), 1);
+    assert_int_equal(count(&client, "Connection: close"), 1);
+}
+
+static void on_post(struct sj_call *call, void *argument)
+{
+    assert_ptr_equal(argument, &n_posted);
+    n_posted++;
+    posted_to = call;
+}
+
+static void a_post_finds_its_call_or_nobody(void **state)
+{
+    struct sj_ticket ticket;
+
+    (void)state;
+    say(ASK("/wait"));
+    ticket = sj_call_ticket(pending);
+    assert_int_equal(sj_call_post(ticket, on_post, &n_posted), 0);
+    plug_settle(&plug);
+    assert_int_equal(n_posted, 1);
+    assert_ptr_equal(posted_to, pending);
+    sj_self()->loop = sj_sched_loop(plug.sched, 0);
+    sj_call_end(pending, 404);
+    plug_settle(&plug);
+    say(ASK("/wait")); /* the same connection, and another request */
+    assert_int_equal(sj_call_post(ticket, on_post, &n_posted), 0);
+    plug_settle(&plug);
+    assert_int_equal(n_posted, 2);
+    assert_null(posted_to);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_plug, remove_plug)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_heavy_handler_is_run_by_a_worker),
+        TEST(a_quick_handler_is_run_and_answered_by_a_thief),
+        TEST(an_asynchronous_handler_ends_its_call_itself),
+        TEST(a_step_can_follow_elsewhere),
+        TEST(chunks_end_with_the_handler),
+        TEST(to_put_off_without_a_step_is_an_error),
+        TEST(fields_that_are_the_servers_are_refused),
+        TEST(a_result_after_its_time_is_dropped_and_counted),
+        TEST(an_asynchronous_call_is_released_when_its_time_is_up),
+        TEST(dropping_releases_what_is_pending),
+        TEST(who_waits_for_its_turn_has_it_when_another_ends),
+        TEST(who_waits_for_its_turn_may_leave),
+        TEST(a_full_queue_is_503),
+        TEST(draining_waits_and_dropping_refuses),
+        TEST(what_is_answered_while_draining_is_the_last),
+        TEST(a_post_finds_its_call_or_nobody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

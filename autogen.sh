@@ -20,7 +20,7 @@ for_run='gcc libc6-dev make autoconf automake pkg-config libevent-dev libck-dev 
 for_check='libcmocka-dev g++ python3 curl strace relacy-dev spin'
 for_bench='python3 wrk nginx h2o lighttpd caddy gunicorn python3-whitenoise python3-brotli xxhash
     python3-tornado python3-pycares python3-flask python3-falcon python3-fastapi uvicorn
-    golang-go siege apache2-utils openssl'
+    golang-go siege apache2-utils openssl libcurl4-openssl-dev libssl-dev libexpat1-dev libpcre2-dev'
 
 say() {
     printf 'autogen.sh: %s\n' "$*" >&2

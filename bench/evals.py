@@ -6,12 +6,14 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from statistics import median
 
+import external
 import load
 import report
 import servers
@@ -32,6 +34,7 @@ ROWS = (
     Row("fastapi", "gunicorn", "gunicorn python3-fastapi uvicorn",
         GUNICORN + " -k uvicorn.workers.UvicornWorker eval_fastapi"),
 )
+LIBRARIES = "libjansson-dev libpcre2-dev"
 PACKAGES = "/usr/lib/python3/dist-packages/"
 TOOLS = {"ab": "apache2-utils", "gunicorn": "gunicorn", PACKAGES + "flask/__init__.py": "python3-flask",
          PACKAGES + "falcon/__init__.py": "python3-falcon", PACKAGES + "fastapi/__init__.py": "python3-fastapi",
@@ -132,6 +135,18 @@ def check(port, payload, expected):
             raise Unusable(f"{body!r}: status is not 400")
 
 
+def check_rules(server, rules):
+    """Rules that take for ever are given up on, and others are taken when the server is told to read again."""
+    external.write(rules, b"5\t(a+)+$\n")
+    server.processes[0].send_signal(signal.SIGHUP)
+    body = json.dumps({"payload": ["a" * 60 + "b"] * LINES}).encode()
+    deadline = time.monotonic() + 30
+    while post(server.ports[None], body)[1].get("bounded") != LINES:
+        if time.monotonic() > deadline:
+            raise Unusable("rules that were read again are not followed, or are not bounded")
+        time.sleep(0.1)
+
+
 class Bench:
     def __init__(self, options, work, notes):
         self.options, self.work, self.notes = options, work, notes
@@ -141,6 +156,7 @@ class Bench:
         self.root = os.path.join(work, "root")
         os.chmod(work, 0o755)
         os.mkdir(self.root)
+        self.module = os.path.join(os.path.abspath(options.modules), "eval.so")
         self.rules = os.path.join(servers.HERE, "peers", "rules.tsv")
         self.payload = make_payload()
         self.body = os.path.join(work, "request.json")
@@ -161,13 +177,24 @@ class Bench:
             said = subprocess.run([path, "serve", "--help"], capture_output=True, text=True, check=False)
             if "--module" not in said.stdout:
                 raise Unusable("this scrubjay has no --module")
+            if not os.path.exists(self.module):
+                raise Unusable(f"{self.module} is not there (apt-get install {LIBRARIES}, configure, make bench; "
+                               "or set $MODULES)")
         return path
 
-    def start(self, row, path, count):
-        server = servers.Server(row, path, environment={"BENCH_RULES": self.rules})
-        module = os.path.join(os.path.abspath(self.options.modules), "eval.so")
+    def check_rules(self, row):
+        rules = os.path.join(self.work, "rules.tsv")
+        shutil.copy(self.rules, rules)
+        server = self.start(row, self.usable[row], 2, rules)
         try:
-            server.ports[None] = servers.launch(server, self.root, self.work, count=count, module=module)
+            check_rules(server, rules)
+        finally:
+            servers.stop(server)
+
+    def start(self, row, path, count, rules):
+        server = servers.Server(row, path, environment={"BENCH_RULES": rules})
+        try:
+            server.ports[None] = servers.launch(server, self.root, self.work, count=count, module=self.module)
             check(server.ports[None], self.payload, self.expected)
         except BaseException:
             servers.stop(server)
@@ -180,7 +207,10 @@ class Bench:
         for row in ROWS:
             try:
                 self.usable[row] = self.find(row)
+                if row.name == SUBJECT:
+                    self.check_rules(row)
             except Unusable as error:
+                self.usable.pop(row, None)
                 self.leave_out(row.name, error)
         plan = [(count, row) for count in self.workers for row in list(self.usable)]
         began = time.monotonic()
@@ -192,7 +222,7 @@ class Bench:
 
     def run_one(self, row, count):
         try:
-            server = self.start(row, self.usable[row], count)
+            server = self.start(row, self.usable[row], count, self.rules)
         except Unusable as error:
             del self.usable[row]
             self.leave_out(row.name, error)

@@ -36,6 +36,7 @@ ROWS = (
 TOOLS = {"siege": "siege", "openssl": "openssl", "/usr/sbin/nginx": "nginx", "go": "golang-go",
          "/usr/lib/python3/dist-packages/tornado/web.py": "python3-tornado",
          "/usr/lib/python3/dist-packages/pycares/__init__.py": "python3-pycares"}
+LIBRARIES = "libcurl4-openssl-dev libssl-dev libexpat1-dev libevent-dev"
 DOES_ALL = (SUBJECT, "go")  # the others: the rows of the document
 
 
@@ -125,15 +126,33 @@ def build_go(work):
     return path
 
 
-def routes(scrubjay, modules):
-    """The options that give scrubjay its tasks."""
+def routes(scrubjay, modules, names):
+    """The options that give scrubjay these tasks."""
     said = subprocess.run([scrubjay, "serve", "--help"], capture_output=True, text=True, check=False)
     if "--module" not in said.stdout:
         raise Unusable("this scrubjay has no --module")
     module = os.path.join(os.path.abspath(modules), "tasks.so")
     if not os.path.exists(module):
-        raise Unusable(f"{module} is not there (make it, or set $MODULES)")
-    return " ".join([f"--module {module}"] + [f"--route /{task.name}=tasks:{task.name}" for task in TASKS])
+        raise Unusable(f"{module} is not there (apt-get install {LIBRARIES}, configure, make bench; or set $MODULES)")
+    return " ".join([f"--module {module}"] + [f"--route /{name}=tasks:{name}" for name in names])
+
+
+def start(row, paths, modules, names, settings, root, work):
+    """A server with these tasks.  `paths` gets that of a program that is made here."""
+    if row.program == "$GO" and row.name not in paths:
+        paths[row.name] = build_go(work)
+    path = servers.locate(row, paths)
+    if path is None:
+        raise Unusable("not found" + (f" (apt-get install {row.packages})" if row.packages else f": set {row.program}"))
+    more = {"routes": routes(path, modules, names)} if row.name == SUBJECT else {}
+    server = servers.Server(row, path, environment=settings)
+    try:
+        server.ports[None] = servers.launch(server, root, work, **more)
+    except BaseException:
+        servers.stop(server)
+        raise
+    server.version = report.packages(row.packages)
+    return server
 
 
 def check(server, task, expected):
@@ -168,40 +187,33 @@ class Bench:
         os.mkdir(self.root)
         self.external = external.External(work, options.delay)
         self.paths = {SUBJECT: options.scrubjay}
-        self.started, self.runs, self.samples = [], [], {}
+        self.usable, self.started, self.samples = [], {}, {}
 
     def leave_out(self, name, error):
         self.notes.append(f"{name} did not take part: {error}")
         print(self.notes[-1], flush=True)
 
-    def start_all(self):
+    def start(self, row):
+        server = start(row, self.paths, self.options.modules, [task.name for task in TASKS], self.external.settings,
+                       self.root, self.work)
+        self.started[row.name] = server
+        return server
+
+    def check_all(self):
+        """Finds which servers do which tasks right."""
         if not shutil.which("siege"):
             raise Unusable("siege not found (apt-get install siege)")
         self.external.start()
         for row in ROWS:
             try:
-                self.started.append(self.start(row))
+                server = self.start(row)
             except Unusable as error:
                 self.leave_out(row.name, error)
-        for task in self.tasks:
-            self.runs += [(server, task) for server in self.started
-                          if does(server.row.name, task) and self.is_right(server, task)]
-
-    def start(self, row):
-        if row.program == "$GO":
-            self.paths[row.name] = build_go(self.work)
-        path = servers.locate(row, self.paths)
-        if path is None:
-            raise Unusable("not found" + (f" (apt-get install {row.packages})" if row.packages else f": set {row.program}"))
-        more = {"routes": routes(path, self.options.modules)} if row.name == SUBJECT else {}
-        server = servers.Server(row, path, environment=self.external.settings)
-        try:
-            server.ports[None] = servers.launch(server, self.root, self.work, **more)
-        except BaseException:
-            servers.stop(server)
-            raise
-        server.version = report.packages(row.packages)
-        return server
+                continue
+            try:
+                self.usable += [(row, task) for task in self.tasks if does(row.name, task) and self.is_right(server, task)]
+            finally:
+                servers.stop(server)
 
     def is_right(self, server, task):
         try:
@@ -212,27 +224,33 @@ class Bench:
             return False
 
     def run(self):
-        self.start_all()
-        plan = [(number, *self.runs[(i + number) % len(self.runs)]) for number in range(self.rounds)
-                for i in range(len(self.runs))]
+        self.check_all()
+        in_turn = sorted(self.usable, key=lambda one: self.tasks.index(one[1]))  # one task, all servers
+        plan = [(number, *in_turn[(i + number) % len(in_turn)]) for number in range(self.rounds)
+                for i in range(len(in_turn))]
         began = time.monotonic()
-        for done, (number, server, task) in enumerate(plan):
-            report.progress(done, len(plan), began, f"{server.row.name}: {task.name}")
-            self.run_one(number, server, task)
+        for done, (number, row, task) in enumerate(plan):
+            report.progress(done, len(plan), began, f"{row.name}: {task.name}")
+            try:
+                self.run_one(number, row, task)
+            except (ValueError, Unusable) as error:
+                self.notes.append(f"{row.name}, {task.name}, round {number + 1}: {error}")
         report.progress(len(plan), len(plan), began, "done")
 
-    def run_one(self, number, server, task):
-        key = (server.row.name, task.name)
+    def run_one(self, number, row, task):
+        """On a server that has just been started: what other tasks have left behind is not its memory."""
+        key = (row.name, task.name)
         seconds = max(self.seconds, task.least_s, LONG_SECONDS.get(key, 0))
+        server = self.start(row)
         try:
+            load.settle(server)
+            check(server, task, self.external.bodies[task.body])
             self.samples.setdefault(key, {})[number] = load.siege(server, "/" + task.name, CLIENTS, seconds, self.work)
             check(server, task, self.external.bodies[task.body])  # also waits for what siege has left behind
-        except (ValueError, Unusable) as error:
-            self.notes.append(f"{server.row.name}, {task.name}, round {number + 1}: {error}")
+        finally:
+            servers.stop(server)
 
     def stop(self):
-        for server in self.started:
-            servers.stop(server)
         self.external.stop()
 
 
@@ -298,7 +316,7 @@ def markdown(bench, how):
     for group in groups:
         lines += table(bench, group)
     lines += ["## Versions and commands", ""]
-    for server in bench.started:
+    for server in bench.started.values():
         lines += [f"- {server.row.name}: {server.version or 'made here'}", f"  `{server.commands[0]}`"]
     return "\n".join(lines + [f"- {note}" for note in bench.notes]) + "\n"
 

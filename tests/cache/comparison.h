@@ -234,8 +234,8 @@ static inline int compare_with(struct fixture *fixture, int64_t allocations)
         .n_loops = 1, .n_workers = 2, .quick_length = 2, .heavy_length = 4};
     struct sj_sched *sched;
     assert_int_equal(sj_sched_new(&config, &sched), 0);
-    assert_int_equal(sj_sched_submit(sched, &run.task), 0);
     assert_int_equal(sj_sched_start(sched), 0);
+    assert_int_equal(sj_sched_submit(sched, &run.task), 0);
     sj_sched_stop(sched);
     sj_sched_free(sched);
     return run.error;

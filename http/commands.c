@@ -215,26 +215,45 @@ static int start_control(struct sj_server *server)
     return error == 0 ? 0 : do_without(server, path, error);
 }
 
-static int start_metrics(struct sj_server *server)
+/* At each address that --metrics has. */
+static int answer_metrics(struct sj_server *server)
 {
     static const struct sj_control_command commands[] = {{"GET", get}, {0}};
     struct sj_commands *own = &server->commands;
-    struct sj_option_list specs = {(const char *[]){server->config->metrics}, 1};
-    struct sj_listen_config listen = {&specs, SJ_CONTROL_CLIENTS, 1, "--metrics"};
     struct sj_control_config config = {.commands = commands,
                                        .argument = server,
                                        .base = server->base,
                                        .log = server->service.log,
                                        .idle_ms = SJ_CONTROL_IDLE_MS};
-    char text[512] = "out of memory";
+    int error = 0;
+
+    own->metrics = calloc(own->metrics_listeners.n_items, sizeof(struct sj_control *));
+    if (own->metrics == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < own->metrics_listeners.n_items && error == 0; i++) {
+        const struct sj_listener *listener = &own->metrics_listeners.items[i];
+
+        config.listener = listener->socket;
+        error = sj_control_new(&config, &own->metrics[i]);
+        if (error == 0)
+            sj_log(server->service.log, SJ_LOG_INFO, "metrics at %s", listener->address);
+    }
+    return error;
+}
+
+static int start_metrics(struct sj_server *server)
+{
+    struct sj_option_list specs = {(const char *[]){server->config->metrics}, 1};
+    struct sj_listen_config listen = {&specs, SJ_CONTROL_CLIENTS, 1, "--metrics"};
+    char text[512];
     int error;
 
     if (server->config->metrics == NULL)
         return 0;
-    error = sj_listeners_open(&own->metrics_listeners, &listen, text, sizeof(text));
+    error = sj_listeners_open(&server->commands.metrics_listeners, &listen, text, sizeof(text));
     if (error == 0) {
-        config.listener = own->metrics_listeners.items[0].socket;
-        error = sj_control_new(&config, &own->metrics);
+        error = answer_metrics(server);
+        snprintf(text, sizeof(text), "out of memory");
     }
     if (error != 0)
         sj_server_fail(server, error, "%s", text);
@@ -252,9 +271,13 @@ int sj_commands_start(struct sj_server *server)
 
 void sj_commands_stop(struct sj_server *server)
 {
-    sj_control_free(server->commands.control);
-    sj_control_free(server->commands.metrics);
-    sj_listeners_close(&server->commands.metrics_listeners);
+    struct sj_commands *own = &server->commands;
+
+    sj_control_free(own->control);
+    for (size_t i = 0; i < own->metrics_listeners.n_items && own->metrics != NULL; i++)
+        sj_control_free(own->metrics[i]);
+    free(own->metrics);
+    sj_listeners_close(&own->metrics_listeners);
     json_decref(server->commands.addresses);
     server->commands = (struct sj_commands){0};
 }

@@ -27,10 +27,10 @@ struct sj_reload {
 };
 
 struct sj_commands {
-    struct sj_control *control; /* NULL: there is no socket */
-    struct sj_listeners metrics_listeners;
-    struct sj_control *metrics; /* NULL: there is no --metrics */
-    json_t *addresses;          /* where the server listens, for status */
+    struct sj_control *control;            /* NULL: there is no socket */
+    struct sj_listeners metrics_listeners; /* none: there is no --metrics */
+    struct sj_control **metrics;           /* at each of them */
+    json_t *addresses;                     /* where the server listens, for status */
     struct sj_reload reloads[SJ_CONTROL_CLIENTS];
     unsigned n_reloads;
 };

@@ -452,6 +452,19 @@ def each_route_has_its_counts():
 
 
 @test
+def metrics_are_told_at_each_address():
+    with Server("--metrics", ":0", listen=(":0",), roots=[Tree()]) as server:
+        found = [re.search(r"metrics at http://(\S+):([0-9]+)", line) for line in server.lines]
+        addresses = [(line[1].strip("[]"), int(line[2])) for line in found if line]
+        equal(sorted(host for host, _ in addresses), sorted(host for host, _ in server.addresses))
+        for host, port in addresses:
+            with socket.create_connection(("::1" if ":" in host else "127.0.0.1", port), 5) as client:
+                equal(metrics(ask_metrics(client))["scrubjay_connections"], 0)
+            with socket.create_connection(("::1" if ":" in host else "127.0.0.1", port), 5) as client:
+                true(ask_metrics(client, "/").startswith("HTTP/1.1 404"), "there is only /metrics")
+
+
+@test
 def a_module_of_another_version_is_refused():
     library = re.search(r"(/\S+/libc\S*\.so\S*)", open("/proc/self/maps").read())
     for file, text in ((module("tests/modules/old.so"), "build it again"), (library and library[1], "no symbol scrubjay_module")):

@@ -94,8 +94,10 @@ static void end_exchange(struct sj_connection *connection, struct sj_shard *by)
 
 void sj_connection_cut_off(struct sj_connection *connection)
 {
-    if (connection->deadline.queue == SJ_PHASE_SENDING ||
-        connection->deadline.queue == SJ_PHASE_CALLED)
+    enum sj_phase phase = connection->deadline.queue;
+
+    if (phase == SJ_PHASE_SENDING ||
+        (phase == SJ_PHASE_CALLED && connection->exchange->call->has_begun))
         end_exchange(connection, connection->shard);
     sj_connection_free(connection);
 }

@@ -16,6 +16,9 @@
  *   SENDING  room in the socket             write-timeout        closes, unless min-rate is met
  *   LINGER   the client's end, after ours   2 s                  closes
  *
+ * HELD and CALLED end, too, when the client has gone entirely; they are looked at each second for
+ * that (http/input.h).
+ *
  * A request that is complete becomes the connection's quick task, and with it the right to write
  * is lent to whatever loop runs it (core/lend.h).  Until it is back, only `lend`, the deadline, and
  * the input side below are the owner's; exchange and outcome are the runner's.
@@ -73,6 +76,7 @@ struct sj_connection {
     bool lingers;    /* octets may be unread when it closes */
     bool is_dropped; /* to be freed as soon as the right is back */
     bool has_handle; /* a call has been made */
+    bool is_probed;  /* the kernel asks whether the client is there yet */
     struct sj_handle handle;
     uint64_t sent; /* octets acknowledged, SENDING, or received, BODY, at the last look */
     union {

@@ -10,6 +10,7 @@
 #include "http/input.h"
 
 #define SJ_LINGER_NS (2 * 1000000000ull)
+#define SJ_LOOK_NS   1000000000ull
 
 static struct sj_connection *of_deadline(struct sj_deadline *deadline)
 {
@@ -134,7 +135,10 @@ static void on_deadline(struct sj_deadline *deadline, uint64_t now_ns)
         break;
     case SJ_PHASE_HELD:   /* it ends with the build, which has no limit */
     case SJ_PHASE_CALLED: /* the call has its own */
-        sj_deadline_move(deadlines, deadline, deadline->queue, now_ns);
+        if (sj_input_has_lost_client(connection))
+            sj_connection_cut_off(connection);
+        else
+            sj_deadline_move(deadlines, deadline, deadline->queue, now_ns);
         break;
     case SJ_PHASE_SENDING:
         if (meets_min_rate(connection, now_ns))
@@ -156,8 +160,8 @@ void sj_connections_init(struct sj_shard *shard)
     durations_ns[SJ_PHASE_OPEN] = config->keepalive_timeout_ms * 1000000;
     durations_ns[SJ_PHASE_HEAD] = config->header_timeout_ms * 1000000;
     durations_ns[SJ_PHASE_BODY] = config->header_timeout_ms * 1000000;
-    durations_ns[SJ_PHASE_HELD] = config->keepalive_timeout_ms * 1000000;
-    durations_ns[SJ_PHASE_CALLED] = config->keepalive_timeout_ms * 1000000;
+    durations_ns[SJ_PHASE_HELD] = SJ_LOOK_NS;
+    durations_ns[SJ_PHASE_CALLED] = SJ_LOOK_NS;
     durations_ns[SJ_PHASE_SENDING] = config->write_timeout_ms * 1000000;
     durations_ns[SJ_PHASE_LINGER] = SJ_LINGER_NS;
 }

@@ -131,16 +131,23 @@ SJ_API void *sj_call_context(const struct sj_call *call);
 
 /* True: nobody waits for the answer any more: the client has left, the time is up, or the server
  * stops.  A long computation may look at it now and then, and return early.  Any thread that
- * runs a part of the call. */
+ * runs a part of the call.
+ *
+ * A client has left when its connection is reset or, a Unix socket, closed; that is noticed within
+ * a second.  One that has only ended its own side (as nc -N does) still waits and gets its answer.
+ * Over TCP a client that has closed looks the same, until something is sent to it or its kernel has
+ * forgotten the connection, about a minute later; one whose machine is gone waits for the route's
+ * time limit. */
 SJ_API bool sj_call_is_over(const struct sj_call *call);
 
 /* --- The handler's own */
 
 /* One pointer that goes with the call.  `release` (or NULL) is called exactly once with it, however
  * the request ends: when the answer has been sent, or as soon as the client has left, the time is
- * up or the server stops; never while a step of the call runs or one of its subtasks; on any of the
- * server's threads.  What an asynchronous call has pending must be taken back there: the call is
- * gone after it.  Setting another state releases the one before. */
+ * up or the server stops; never while a step of the call runs or one of its subtasks.  It is called
+ * on a loop, of a call that is or has been asynchronous always on its own, so it must not take
+ * long; and what such a call has pending must be taken back there: the call is gone after it.
+ * Setting another state releases the one before, then and there. */
 SJ_API void sj_call_set_state(struct sj_call *call, void *state, void (*release)(void *state));
 SJ_API void *sj_call_state(const struct sj_call *call);
 

@@ -2,8 +2,11 @@
 #include "http/input.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <event2/buffer.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include "http/body.h"
 #include "http/calls.h"
@@ -14,6 +17,8 @@
  * again within one turn, until somebody consumes, and the one who would is the task after the turn.
  */
 #define SJ_WAITING_MAX (64 * 1024)
+
+#define SJ_PROBE_S 5 /* between two questions to a silent client's kernel */
 
 static struct evbuffer *buffer_of(const struct sj_connection *connection)
 {
@@ -241,6 +246,20 @@ static void on_buffered(struct bufferevent *input, void *argument)
         bufferevent_disable(input, EV_READ);
 }
 
+static short look_at(int socket)
+{
+    struct pollfd look = {.fd = socket, .events = POLLRDHUP};
+
+    return poll(&look, 1, 0) > 0 ? look.revents : 0;
+}
+
+/* Both directions are closed.  A client that has only ended its own side (RFC 9112 section 9.6)
+ * may still want its answer. */
+static bool has_gone(short seen)
+{
+    return (seen & (POLLHUP | POLLERR)) != 0;
+}
+
 static void on_event(struct bufferevent *input, short what, void *argument)
 {
     struct sj_connection *connection = argument;
@@ -249,8 +268,9 @@ static void on_event(struct bufferevent *input, short what, void *argument)
     connection->has_ended = true;
     if (may_parse(connection))
         sj_input_resume(connection);
-    else if (is_unanswered(connection) && (what & BEV_EVENT_ERROR) != 0)
-        sj_connection_free(connection);
+    else if (is_unanswered(connection) &&
+             ((what & BEV_EVENT_ERROR) != 0 || has_gone(look_at(connection->socket))))
+        sj_connection_cut_off(connection);
 }
 
 /* The whole of a request in one piece goes on from here; anything else is put aside. */
@@ -304,15 +324,6 @@ static bool receive(struct sj_connection *connection)
     return true;
 }
 
-/* Nobody is there any more; a client that has only ended its side may still want its answer. */
-static bool has_reset(int socket)
-{
-    char octet;
-
-    return recv(socket, &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno != EAGAIN &&
-           errno != EINTR;
-}
-
 /* A request that comes while another is in work stays in the kernel. */
 static void on_readable(evutil_socket_t socket, short what, void *argument)
 {
@@ -321,12 +332,42 @@ static void on_readable(evutil_socket_t socket, short what, void *argument)
     (void)what;
     if (may_parse(connection)) {
         receive(connection);
-    } else if (is_unanswered(connection) && has_reset(socket)) {
-        sj_connection_free(connection);
+    } else if (is_unanswered(connection) && has_gone(look_at(socket))) {
+        sj_connection_cut_off(connection);
     } else {
         event_del(&connection->readable);
         connection->reading = SJ_READS_NOT;
     }
+}
+
+static bool is_watched(const struct sj_connection *connection)
+{
+    return connection->reading == SJ_READS_DIRECT ||
+           (connection->reading == SJ_READS_BUFFERED &&
+            (bufferevent_get_enabled(connection->input) & EV_READ) != 0);
+}
+
+/* A client that has closed looks like one that has only ended its side, until its kernel has
+ * forgotten the connection and says so to whoever asks. */
+static void probe(struct sj_connection *connection)
+{
+    int one = 1, seconds = SJ_PROBE_S;
+
+    if (connection->is_probed)
+        return;
+    connection->is_probed = true;
+    setsockopt(connection->socket, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds));
+    setsockopt(connection->socket, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof(seconds));
+    setsockopt(connection->socket, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+}
+
+bool sj_input_has_lost_client(struct sj_connection *connection)
+{
+    short seen = is_watched(connection) ? 0 : look_at(connection->socket);
+
+    if ((seen & POLLRDHUP) != 0)
+        probe(connection);
+    return has_gone(seen);
 }
 
 void sj_input_start(struct sj_connection *connection)

@@ -32,6 +32,10 @@ bool sj_input_is_pending(const struct sj_connection *connection);
 /* Must the owner resume after the response, whether or not more comes? */
 bool sj_input_needs_owner(const struct sj_connection *connection);
 
+/* While it waits for its answer, now and then: has the client gone entirely?  That is noticed at
+ * once as long as the socket is read; but not behind a client's end or pipelined requests. */
+bool sj_input_has_lost_client(struct sj_connection *connection);
+
 /* For http/body.c.  refuse: answers so and closes.  read_buffered: from now on through the
  * bufferevent; 0 or -ENOMEM.  read_on: more is needed to go on. */
 void sj_input_refuse(struct sj_connection *connection, struct sj_exchange *exchange, int status);

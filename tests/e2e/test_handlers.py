@@ -356,6 +356,41 @@ def states_are_released_once_whoever_leaves():
 
 
 @test
+def a_client_that_has_ended_its_side_gets_its_answer():
+    for target, text in (("/later?ms=1500", b"later\n"), ("/blocking?ms=1500", b"slept\n")):
+        with Client(shared(common).address) as get_it, Client(shared(common).address) as post:
+            get_it.send(request(target))
+            post.send(request(target, {"Content-Length": "5"}, "POST") + b"12345")
+            for client in (get_it, post):
+                client.socket.shutdown(socket.SHUT_WR)
+            for client, method in ((get_it, "GET"), (post, "POST")):
+                equal(client.read(method).body, text)
+
+
+def close_for_good(client):
+    """As any client, but its kernel forgets the connection after a second, not a minute."""
+    client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, 1)
+    client.close()
+
+
+@table([(name, act) for name, act in (("by a reset", reset), ("in the ordinary way", close_for_good))])
+def a_client_that_has_gone_after_ending_its_side_is_dropped(act):
+    with serve("/long=tasks:later,time=none") as server:
+        client = Client(server.address)
+        client.send(request("/long?ms=600000", {"Content-Length": "5"}, "POST") + b"12345")
+        client.socket.shutdown(socket.SHUT_WR)
+
+        def is_called():
+            return states(server) == [1, 0]
+        wait_for(is_called)
+        act(client)
+
+        def is_dropped():
+            return states(server) == [1, 1]
+        wait_for(is_dropped, 30)
+
+
+@test
 def term_answers_what_is_accepted():
     with serve("/b=tasks:block,running=20,queue=2000,class=blocking,time=none", options=["--drain-timeout", "3s"]) as server:
         clients = [Client(server.address, timeout=20) for _ in range(1000)]

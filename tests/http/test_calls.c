@@ -9,15 +9,13 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#include "core/blocking.h"
-#include "core/sched_private.h" /* to be the worker */
-#include "core/thread.h"
+#include "tests/http/calling.h"
 #include "tests/http/client.h"
-#include "tests/http/plug.h"
 
 #define ASK(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
 
 static struct plug plug;
+static struct calling calling;
 static struct client client;
 static struct sj_call *pending; /* asynchronous, of the last request */
 static unsigned n_run, n_released, n_posted;
@@ -91,8 +89,6 @@ static const struct sj_handler handlers[] = {{"give", give, SJ_SYNC},
                                              {"forget", forget, SJ_SYNC},
                                              {"much", ask_much, SJ_SYNC},
                                              {0}};
-static const struct sj_module module = {.abi = SJ_ABI, .name = "m", .handlers = handlers};
-static struct sj_loaded loaded = {.module = &module};
 
 static int make_plug(void **state)
 {
@@ -107,55 +103,25 @@ static int make_plug(void **state)
                                     "/few=m:give,class=heavy,queue=2",
                                     "/blocking=m:give,class=blocking"};
     const struct sj_option_list list = {options, sizeof(options) / sizeof(*options)};
-    static const struct sj_modules modules = {&loaded, 1};
-    char error[256];
 
     (void)state;
     n_run = n_released = n_posted = 0;
-    plug_init(&plug);
-    plug.service.sched = plug.sched;
-    const struct sj_route_setup setup = {.modules = &modules,
-                                         .options = &list,
-                                         .body_most = 1000,
-                                         .n_loops = PLUG_LOOPS,
-                                         .log = plug.service.log};
-    assert_int_equal(sj_routes_make(&plug.service.routes, &setup, error, sizeof(error)), 0);
-    plug_start(&plug);
+    calling_init(&calling, &plug, handlers, &list);
     client_init(&client, plug_connect(&plug, 0));
     return 0;
 }
 
-/* All heavy tasks that wait, on the worker. */
 static unsigned work(void)
 {
-    struct sj_thread *self = sj_self();
-    struct sj_task *task;
-    unsigned n = 0;
-
-    self->loop = NULL;
-    self->worker = plug.sched->workers[0];
-    for (unsigned i = 0; i <= PLUG_LOOPS; i++) {
-        while (sj_deque_steal(plug.sched->heavy[i], &task) == SJ_STEAL_OK) {
-            task->run(task);
-            sj_blocking_come_back();
-            n++;
-        }
-    }
-    self->worker = NULL;
-    return n;
+    return calling_work(&plug);
 }
 
 static int remove_plug(void **state)
 {
     (void)state;
     client_fini(&client);
-    plug_drop(&plug);
-    plug_settle(&plug);
-    work();
-    plug_settle(&plug);
+    calling_fini(&plug);
     assert_int_equal(n_released, n_run);
-    plug_fini(&plug);
-    sj_routes_free(&plug.service.routes);
     return 0;
 }
 
@@ -175,13 +141,9 @@ static uint64_t n_dropped(const char *prefix)
     return sj_route_sum(route_of(prefix), offsetof(struct sj_route_cell, n_dropped));
 }
 
-/* Time passes, and the routes' time limits are looked at. */
 static void pass(uint64_t ms)
 {
-    plug_expire(&plug, ms);
-    for (size_t i = 0; i < plug.service.routes.n_items; i++)
-        event_active(&plug.service.routes.items[i].cells[0].deadlines.timer, EV_TIMEOUT, 0);
-    plug_settle(&plug);
+    calling_pass(&plug, ms);
 }
 
 static void answered(const char *text, unsigned times)

@@ -148,6 +148,8 @@ int sj_answer_file(struct sj_call *call, int descriptor, uint64_t first, uint64_
     struct sj_block *block = NULL;
     int error = call->streams ? -EALREADY : call->file >= 0 ? -EBUSY : 0;
 
+    if (descriptor < 0)
+        return -EBADF;
     if (error == 0)
         block = block_new(0);
     if (block == NULL) {

@@ -95,7 +95,6 @@ struct sj_call {
     char *fields;
     size_t n_field_octets;
     int file; /* of the answer, or -1 */
-    bool has_file;
 
     /* The owner's alone. */
     TAILQ_ENTRY(sj_call) waiting; /* for running_most: under the route's lock */

@@ -169,7 +169,8 @@ SJ_API int sj_answer_field(struct sj_call *call, const char *name, const char *v
 /* Appends to the body.  bytes and text are copied; of memory the bytes stay where they are until
  * `release` (or NULL) is called with `argument`, once, on any thread, also when this fails.  file:
  * `length` bytes from offset `first`; the descriptor is the server's from now on, also when
- * this fails (dup a descriptor of the call's); one file an answer, else -EBUSY. */
+ * this fails (dup a descriptor of the call's); -EBADF: it is none, as open's or dup's failure; one
+ * file an answer, else -EBUSY. */
 SJ_API int sj_answer_bytes(struct sj_call *call, const void *bytes, size_t length);
 SJ_API int sj_answer_text(struct sj_call *call, const char *text);
 SJ_API int sj_answer_memory(struct sj_call *call, const void *bytes, size_t length,
@@ -191,9 +192,10 @@ SJ_API void sj_answer_when_room(struct sj_call *call, void (*room)(struct sj_cal
 /* --- Blocking: sleeping, waiting for the network or the disk
  *
  * Between the two a spare thread takes the worker's place, so that the machine stays busy.  end can
- * wait a little, for its turn.  They nest.  Where no spare is left (there are at most 256) and on a
- * loop they have no effect but one: a handler that uses them is never called on a loop again.
- * The route's option class=blocking puts them around the whole handler.
+ * wait a little, for its turn.  They nest, and end with the handler or subtask at the latest. Where
+ * no spare is left (there are at most 256) and on a loop they have no effect but one: a handler
+ * that uses them is never called on a loop again. The route's option class=blocking puts them
+ * around the whole handler.
  */
 SJ_API void sj_blocking_begin(void);
 SJ_API void sj_blocking_end(void);
@@ -206,7 +208,8 @@ SJ_API void sj_blocking_end(void);
  *     sj_fork_join(&fork);
  *
  * join runs subtasks while it waits.  Forks nest; a subtask may spawn into its own fork.  The
- * memory is the caller's, a subtask's until it has run.  On a loop spawn runs the subtask at once.
+ * memory is the caller's, a subtask's until it has run.  On a loop, and in a blocking section,
+ * spawn runs the subtask at once; a join of what was spawned before the section interrupts that.
  */
 struct sj_subtask {
     void (*run)(struct sj_subtask *subtask);

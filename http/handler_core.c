@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/blocking.h"
+#include "core/thread.h"
 #include "http/calls.h"
 #include "http/service.h"
 
@@ -33,15 +34,25 @@ static struct sj_group *group_of(struct sj_fork *fork)
     return (struct sj_group *)(void *)fork;
 }
 
+/* Not on a loop, nor in a blocking section. */
+static bool has_place(void)
+{
+    const struct sj_thread *self = sj_self();
+
+    return self != NULL && self->worker != NULL;
+}
+
 void sj_fork_begin(struct sj_fork *fork)
 {
-    if (sj_loop_self() == NULL)
+    *fork = (struct sj_fork){{0}};
+    if (has_place())
         sj_group_init(group_of(fork));
 }
 
+/* One that has begun without a place has no joiner. */
 void sj_fork_spawn(struct sj_fork *fork, struct sj_subtask *subtask)
 {
-    if (sj_loop_self() == NULL)
+    if (has_place() && group_of(fork)->joiner != NULL)
         sj_spawn(group_of(fork), (struct sj_task *)(void *)subtask);
     else
         subtask->run(subtask);
@@ -49,8 +60,17 @@ void sj_fork_spawn(struct sj_fork *fork, struct sj_subtask *subtask)
 
 void sj_fork_join(struct sj_fork *fork)
 {
-    if (sj_loop_self() == NULL)
-        sj_join(group_of(fork));
+    unsigned n_sections = 0;
+
+    if (group_of(fork)->joiner == NULL)
+        return;
+    if (!has_place()) {
+        n_sections = sj_self()->n_blocking;
+        sj_blocking_come_back();
+    }
+    sj_join(group_of(fork));
+    while (n_sections-- > 0)
+        sj_blocking_enter();
 }
 
 struct ticket {

@@ -39,7 +39,8 @@ def common():
     return serve("/quick=tasks:spin,class=quick", "/quick-chunks=tasks:chunks,class=quick", "/heavy=tasks:spin,class=heavy",
                  "/blocking=tasks:block,class=blocking", "/short=tasks:later,time=300ms",
                  "/short-heavy=tasks:block,class=blocking,time=300ms", "/small=tasks:show,body=1000",
-                 "/large=tasks:show,body=10M", expected_errors="tasks:fail|tasks:chunks|tasks:flow")
+                 "/large=tasks:show,body=10M", "/quick-fork=tasks:fork,class=quick",
+                 "/blocking-fork=tasks:fork,class=blocking", expected_errors="tasks:fail|tasks:chunks|tasks:flow")
 
 
 def get(target, fields=(), method="GET", version="1.1", body=b"", server=None):
@@ -190,7 +191,9 @@ def an_asynchronous_handler_answers_later():
 
 @test
 def subtasks_are_joined():
-    equal(get("/fork?n=18").body, b"2584\n")
+    for target in ("/fork", "/quick-fork", "/blocking-fork"):
+        equal(get(target + "?n=18").body, b"2584\n")
+        equal(get(target + "?n=18&within").body, b"2584\n")
 
 
 @test

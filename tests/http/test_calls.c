@@ -82,13 +82,17 @@ static int ask_much(struct sj_call *call)
     return 0;
 }
 
-static const struct sj_handler handlers[] = {{"give", give, SJ_SYNC},
-                                             {"wait", wait_for_end, SJ_ASYNC},
-                                             {"two", two_steps, SJ_SYNC},
-                                             {"stream", stream, SJ_SYNC},
-                                             {"forget", forget, SJ_SYNC},
-                                             {"much", ask_much, SJ_SYNC},
-                                             {0}};
+static int give_no_file(struct sj_call *call)
+{
+    assert_int_equal(sj_answer_file(call, -1, 0, 100), -EBADF);
+    return sj_answer_text(call, "no file");
+}
+
+static const struct sj_handler handlers[] = {
+    {"give", give, SJ_SYNC},         {"wait", wait_for_end, SJ_ASYNC},
+    {"two", two_steps, SJ_SYNC},     {"stream", stream, SJ_SYNC},
+    {"forget", forget, SJ_SYNC},     {"much", ask_much, SJ_SYNC},
+    {"file", give_no_file, SJ_SYNC}, {0}};
 
 static int make_plug(void **state)
 {
@@ -100,6 +104,7 @@ static int make_plug(void **state)
                                     "/stream=m:stream,class=heavy",
                                     "/forget=m:forget,class=quick",
                                     "/much=m:much,class=quick",
+                                    "/file=m:file,class=quick",
                                     "/few=m:give,class=heavy,queue=2",
                                     "/blocking=m:give,class=blocking"};
     const struct sj_option_list list = {options, sizeof(options) / sizeof(*options)};
@@ -229,6 +234,13 @@ static void fields_that_are_the_servers_are_refused(void **state)
     say(ASK("/much"));
     answered("HTTP/1.1 200", 1);
     answered("\r\nA: \r\n", 1);
+}
+
+static void a_descriptor_that_is_none_is_refused(void **state)
+{
+    (void)state;
+    say(ASK("/file"));
+    answered("\r\n\r\nno file", 1);
 }
 
 static void a_result_after_its_time_is_dropped_and_counted(void **state)
@@ -399,6 +411,7 @@ int main(void)
         TEST(chunks_end_with_the_handler),
         TEST(to_put_off_without_a_step_is_an_error),
         TEST(fields_that_are_the_servers_are_refused),
+        TEST(a_descriptor_that_is_none_is_refused),
         TEST(a_result_after_its_time_is_dropped_and_counted),
         TEST(an_asynchronous_call_is_released_when_its_time_is_up),
         TEST(dropping_releases_what_is_pending),

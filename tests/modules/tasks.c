@@ -135,13 +135,26 @@ static void fib(struct sj_subtask *subtask)
     self->result = parts[0].result + parts[1].result;
 }
 
+/* ?n=; with ?within= the second half is spawned in a blocking section, and both are joined there.
+ */
 static int fork_join(struct sj_call *call)
 {
-    struct fib whole = {{fib, {0}}, (unsigned)number(call, "n", 10), 0};
+    unsigned n = (unsigned)number(call, "n", 10);
+    struct fib halves[2] = {{{fib, {0}}, n - 1, 0}, {{fib, {0}}, n - 2, 0}};
+    bool is_within = sj_call_parameter(call, "within") != NULL;
+    struct sj_fork fork;
     char line[32];
 
-    fib(&whole.subtask);
-    snprintf(line, sizeof(line), "%llu\n", (unsigned long long)whole.result);
+    sj_fork_begin(&fork);
+    sj_fork_spawn(&fork, &halves[0].subtask);
+    if (is_within)
+        sj_blocking_begin();
+    sj_fork_spawn(&fork, &halves[1].subtask);
+    sj_fork_join(&fork);
+    if (is_within)
+        sj_blocking_end();
+    snprintf(line, sizeof(line), "%llu\n",
+             (unsigned long long)(halves[0].result + halves[1].result));
     return sj_answer_text(call, line);
 }
 

@@ -19,8 +19,9 @@
 /* On any thread; on one that has no worker's place nothing happens.  Sections nest. */
 void sj_blocking_enter(void);
 
-/* Waits for the place, until whoever has it has ended its task.  A task that was submitted (not
- * spawned) may leave this out when it has nothing else to do: it ends within its section. */
+/* Waits for a place: the first whose task ends, or, when the task has begun a group, the one that
+ * it left.  A task that was submitted (not spawned) may leave this out when it has nothing else to
+ * do: it ends within its section. */
 void sj_blocking_leave(void);
 
 /* Ends all sections that the calling thread is in. */

@@ -16,6 +16,7 @@ static struct sj_worker *own_worker(void)
 void sj_group_init(struct sj_group *group)
 {
     *group = (struct sj_group){.joiner = own_worker()};
+    sj_self()->is_bound = true;
 }
 
 void sj_spawn(struct sj_group *group, struct sj_task *task)
@@ -42,13 +43,17 @@ void sj_group_leave(struct sj_group *group, struct sj_worker *worker)
 {
     struct sj_worker *joiner = group->joiner;
 
-    /* A full fence: all that the subtask wrote, for the load of is_done; and Dekker with the
-     * announcement of wait_for. */
-    if (ck_pr_faa_64(&group->pending, UINT64_MAX) == 1 && joiner != worker)
+    /* A full fence: all that the subtask wrote, for the load of sj_group_is_done; and Dekker with
+     * the announcement of wait_for and with sj_hand_make_way. */
+    if (ck_pr_faa_64(&group->pending, UINT64_MAX) != 1)
+        return;
+    if (joiner != worker)
         sj_worker_wake_joiner(joiner);
+    if (ck_pr_load_uint(&joiner->n_joining) != 0)
+        sj_hands_joined(joiner);
 }
 
-static bool is_done(const struct sj_group *group)
+bool sj_group_is_done(const struct sj_group *group)
 {
     bool is_zero = ck_pr_load_64(&group->pending) == 0; /* pairs with sj_group_leave */
 
@@ -61,8 +66,8 @@ static void wait_for(struct sj_group *group, struct sj_worker *worker)
     struct sj_idle *idle = &worker->sched->idle_joiners;
 
     sj_idle_announce(idle, worker->index);
-    if (!is_done(group) && !sj_worker_has_subtask(worker) &&
-        ck_pr_load_uint(&worker->n_returning) == 0) /* the re-check */
+    if (!sj_group_is_done(group) && !sj_worker_has_subtask(worker) &&
+        !sj_worker_is_wanted(worker)) /* the re-check */
         sj_worker_sleep(worker);
     sj_idle_retract(idle, worker->index);
 }
@@ -72,12 +77,12 @@ void sj_join(struct sj_group *group)
     struct sj_worker *worker = own_worker();
 
     assert(group->joiner == worker);
-    while (!is_done(group)) {
+    while (!sj_group_is_done(group)) {
         struct sj_task *task = sj_worker_find_subtask(worker);
 
         if (task != NULL)
             sj_worker_do(worker, task);
-        else if (!sj_hand_make_way(worker))
+        else if (!sj_hand_make_way(worker, group))
             wait_for(group, worker);
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The threads that work.  See core/blocking.h and the notes in core/sched_private.h. */
+/* The threads that work; which has which place is core/hand_place.c's.  See core/blocking.h and the
+ * notes in core/sched_private.h. */
 #include "core/sched_private.h"
 
 #include <errno.h>
@@ -17,6 +18,7 @@ void sj_hands_init(struct sj_hands *hands)
     pthread_cond_init(&hands->changed, NULL);
     TAILQ_INIT(&hands->all);
     TAILQ_INIT(&hands->resting);
+    TAILQ_INIT(&hands->returning);
     TAILQ_INIT(&hands->ended);
 }
 
@@ -43,32 +45,6 @@ void sj_hands_fini(struct sj_hands *hands)
     join_ended(hands);
     pthread_cond_destroy(&hands->changed);
     pthread_mutex_destroy(&hands->lock);
-}
-
-static void give(struct sj_hand *hand, struct sj_worker *worker)
-{
-    hand->place = worker;
-    sem_post(&hand->wake);
-}
-
-void sj_hand_wait(struct sj_hand *hand)
-{
-    while (sem_wait(&hand->wake) != 0)
-        ; /* EINTR: a debugger, as all signals are blocked */
-}
-
-void sj_hand_give_back(struct sj_worker *worker)
-{
-    struct sj_hands *hands = &worker->sched->hands;
-    struct sj_hand *first;
-
-    pthread_mutex_lock(&hands->lock);
-    first = TAILQ_FIRST(&worker->returning);
-    TAILQ_REMOVE(&worker->returning, first, link);
-    ck_pr_store_uint(&worker->n_returning, worker->n_returning - 1);
-    worker->n_away--;
-    pthread_mutex_unlock(&hands->lock);
-    give(first, worker);
 }
 
 /* Under the lock. */
@@ -175,17 +151,6 @@ static int enter(struct sj_hand *hand)
     return 0;
 }
 
-void sj_hand_settle(struct sj_worker *worker)
-{
-    struct sj_hands *hands = &worker->sched->hands;
-
-    pthread_mutex_lock(&hands->lock);
-    worker->hand = sj_self()->hand;
-    worker->n_handed++;
-    pthread_mutex_unlock(&hands->lock);
-    sj_self()->worker = worker;
-}
-
 /* In its place, until it has none. */
 static enum sj_work_end work(struct sj_hand *hand)
 {
@@ -193,11 +158,13 @@ static enum sj_work_end work(struct sj_hand *hand)
     enum sj_work_end end_of_work;
 
     sj_hand_settle(worker);
-    end_of_work = sj_worker_work(worker);
-    sj_self()->worker = NULL;
-    hand->place = NULL;
-    if (end_of_work == SJ_WORK_WANTED)
-        sj_hand_give_back(worker);
+    do
+        end_of_work = sj_worker_work(worker);
+    while (end_of_work == SJ_WORK_WANTED && !sj_hand_give_back(worker));
+    if (end_of_work != SJ_WORK_MOVED) {
+        sj_self()->worker = NULL;
+        hand->place = NULL;
+    }
     return end_of_work;
 }
 
@@ -220,6 +187,7 @@ static void forget_place(void)
 static void *run(void *argument)
 {
     struct sj_hand *hand = argument;
+    enum sj_work_end end_of_work;
     int error = enter(hand);
 
     hand->error = error;
@@ -227,17 +195,12 @@ static void *run(void *argument)
     if (error != 0)
         return NULL;
     do {
-        switch (work(hand)) {
-        case SJ_WORK_LEFT:
+        end_of_work = work(hand);
+        if (end_of_work == SJ_WORK_LEFT)
             leave_place(&hand->sched->hands);
-            break;
-        case SJ_WORK_AWAY:
+        else if (end_of_work == SJ_WORK_AWAY)
             forget_place();
-            break;
-        case SJ_WORK_WANTED:
-            break;
-        }
-    } while (rest(hand));
+    } while (end_of_work == SJ_WORK_MOVED || rest(hand));
     sj_thread_leave();
     return NULL;
 }
@@ -304,25 +267,6 @@ void sj_hands_stop(struct sj_sched *sched)
         pthread_cond_wait(&hands->changed, &hands->lock);
     pthread_mutex_unlock(&hands->lock);
     join_ended(hands);
-}
-
-struct sj_hand *sj_hand_take(struct sj_worker *worker, bool *may_start)
-{
-    struct sj_sched *sched = worker->sched;
-    struct sj_hands *hands = &sched->hands;
-    struct sj_hand *hand;
-
-    pthread_mutex_lock(&hands->lock);
-    hand = TAILQ_FIRST(&hands->resting);
-    if (hand != NULL) {
-        TAILQ_REMOVE(&hands->resting, hand, link);
-        hand->place = worker;
-    }
-    *may_start = hand == NULL && hands->n_alive < sched->config.n_workers + sched->config.n_spares;
-    hands->n_alive += *may_start;
-    worker->n_away += hand != NULL || *may_start;
-    pthread_mutex_unlock(&hands->lock);
-    return hand;
 }
 
 int sj_hand_start_spare(struct sj_worker *worker)

@@ -15,9 +15,11 @@
  * that woke it would have woken nobody.
  *
  * A worker is a place with its deque, counters and semaphore; what runs is a hand, the thread that
- * has the place.  A hand whose task blocks leaves its place to another one, and waits for it in
- * `returning` when it is to go on; who has the place gives it back between two tasks, or in a join
- * that has nothing to do.  The place is the same one again, as the task's groups know it.
+ * has the place.  A hand whose task blocks leaves its place to another one, and when it is to go on
+ * waits in a list of those that return: in the hands', for any place, or, if its task has begun a
+ * group, which knows the place, in that place's.  Who has a place gives it to them between two
+ * tasks, or in a join that has nothing to do.  That one then waits in `joining`, and returns when
+ * its group is done: two that join have no reason to hand a place to each other.
  *
  * The way to stop, in rounds that every loop answers at the end of a turn:
  *
@@ -77,19 +79,23 @@ struct sj_worker {
     struct sj_deque *subtasks;
     sem_t wake;
     unsigned next_victim;          /* whose heavy tasks come first next time */
-    struct sj_hand_list returning; /* under the hands' lock */
+    struct sj_hand_list returning; /* under the hands' lock: who wants this very place */
+    struct sj_hand_list joining;   /* the same: who left it and waits for its group */
     unsigned n_away;               /* the same: hands that left the place, in a task yet */
     unsigned n_handed;             /* the same: times the place has changed hands */
     struct sj_hand *hand;          /* the same: who has it, or had it last; NULL: nobody yet */
     unsigned n_returning;          /* ck_pr: of `returning`, to be looked at without the lock */
+    unsigned n_joining;            /* the same of `joining` */
     _Alignas(SJ_CACHE_LINE) struct sj_counters counters;
 };
 
 struct sj_hand {
     struct sj_sched *sched;
-    TAILQ_ENTRY(sj_hand) link;  /* resting, returning or ended */
-    TAILQ_ENTRY(sj_hand) other; /* all */
-    struct sj_worker *place;    /* that it has been given; NULL: none */
+    TAILQ_ENTRY(sj_hand) link;    /* resting, returning, joining or ended */
+    TAILQ_ENTRY(sj_hand) other;   /* all */
+    struct sj_worker *place;      /* that it has been given; NULL: none */
+    struct sj_worker *left;       /* of one that returns or joins: where it counts as away */
+    const struct sj_group *group; /* of one that joins */
     sem_t wake;
     sem_t started;
     pthread_t thread; /* the starter's */
@@ -105,9 +111,11 @@ struct sj_hands {
     struct sj_hand_list all;      /* that have not ended */
     int (*set)(pthread_t thread); /* their priority, as the guard wants it; NULL: as it is */
     struct sj_hand_list resting;
-    struct sj_hand_list ended; /* to be joined */
-    unsigned n_places;         /* that somebody has */
-    unsigned n_alive;          /* hands that have not ended */
+    struct sj_hand_list returning; /* to any place */
+    struct sj_hand_list ended;     /* to be joined */
+    unsigned n_returning;          /* ck_pr: of `returning`, to be looked at without the lock */
+    unsigned n_places;             /* that somebody has */
+    unsigned n_alive;              /* hands that have not ended */
     bool is_stopping;
 };
 
@@ -151,8 +159,9 @@ void sj_worker_free(struct sj_worker *worker);
 
 /* On the thread that has the place: works until the order to leave (SJ_WORK_LEFT), until a hand
  * that returns wants the place (WANTED), or until a task has ended without having come back from a
- * blocking section (AWAY: the place is somebody else's). */
-enum sj_work_end { SJ_WORK_LEFT, SJ_WORK_WANTED, SJ_WORK_AWAY };
+ * blocking section (AWAY: the place is somebody else's) or has come back to another place (MOVED).
+ */
+enum sj_work_end { SJ_WORK_LEFT, SJ_WORK_WANTED, SJ_WORK_AWAY, SJ_WORK_MOVED };
 enum sj_work_end sj_worker_work(struct sj_worker *worker);
 
 /* start: a new hand takes the place; 0, or -errno and it runs nowhere.  stop: after the order to
@@ -162,9 +171,9 @@ void sj_hands_fini(struct sj_hands *hands);
 int sj_hands_start(struct sj_sched *sched, struct sj_worker *worker);
 void sj_hands_stop(struct sj_sched *sched);
 
-/* take: one that rests has the place from now on, as soon as it is woken; NULL: none rests, and
- * `*may_start` says whether there may be another one, which is counted then.  start_spare: makes
- * that one; 0: it has the place; or -errno. */
+/* take: one that returns or rests has the place from now on, as soon as it is woken; NULL: there is
+ * none, and `*may_start` says whether there may be another one, which is counted then. start_spare:
+ * makes that one; 0: it has the place; or -errno. */
 struct sj_hand *sj_hand_take(struct sj_worker *worker, bool *may_start);
 int sj_hand_start_spare(struct sj_worker *worker);
 
@@ -174,14 +183,27 @@ void sj_hand_settle(struct sj_worker *worker);
 /* Any thread: `set` of all hands, and of those that come, before they work. */
 void sj_hands_set_priority(struct sj_sched *sched, int (*set)(pthread_t thread));
 
-/* give_back: on the thread that has the place, which is then the first one's that returns.  wait:
- * until it is given one. */
-void sj_hand_give_back(struct sj_worker *worker);
+/* Any thread; a moment's answer: does a hand wait to return to that place, or to any? */
+static inline bool sj_worker_is_wanted(const struct sj_worker *worker)
+{
+    return ck_pr_load_uint(&worker->n_returning) != 0 ||
+           ck_pr_load_uint(&worker->sched->hands.n_returning) != 0;
+}
+
+/* give_back: on the thread that has the place, which is then the first one's that returns; false:
+ * nobody does any more.  come_back: on one that has left that place; it has one again on return.
+ * wait: until it is given one. */
+bool sj_hand_give_back(struct sj_worker *worker);
+void sj_hand_come_back(struct sj_worker *left);
 void sj_hand_wait(struct sj_hand *hand);
 
-/* In a join, on the thread that has the place: lets one that returns have it, and comes back when
- * it is its own turn.  False: none returns. */
-bool sj_hand_make_way(struct sj_worker *worker);
+/* In a join, on the thread that has the place: lets one that returns have it, and comes back to it
+ * when the group is done.  False: none returns. */
+bool sj_hand_make_way(struct sj_worker *worker, const struct sj_group *group);
+
+/* Any thread: a group that knows the place is done, perhaps one that a hand in `joining` waits for.
+ */
+void sj_hands_joined(struct sj_worker *worker);
 
 /* Any thread.  Has the order to leave been given? */
 bool sj_worker_shall_leave(const struct sj_worker *worker);
@@ -202,6 +224,9 @@ bool sj_worker_has_subtask(const struct sj_worker *worker);
 
 /* Sleeps until somebody wakes it; it may have been for nothing. */
 void sj_worker_sleep(struct sj_worker *worker);
+
+/* Any thread, as long as the group is there.  All that its subtasks wrote is visible then. */
+bool sj_group_is_done(const struct sj_group *group);
 
 /* A subtask of `group` has ended; `group` may be gone on return. */
 void sj_group_leave(struct sj_group *group, struct sj_worker *worker);

@@ -6,6 +6,7 @@
  * The numbers are process-wide and dense: 0 <= number < SJ_THREADS_MAX.  Whoever
  * keeps something for each thread (epoch records, log channels) indexes by it.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SJ_THREADS_MAX 512 /* loops, workers and as many spares as core/blocking.h allows */
@@ -20,6 +21,7 @@ struct sj_thread {
     struct sj_worker *worker; /* set on a thread that has a worker's place, else NULL */
     struct sj_hand *hand;     /* set on a thread that takes workers' places, else NULL */
     struct sj_worker *left;   /* whose place it left in order to block, else NULL */
+    bool is_bound;            /* its task has begun a group, and goes on in the same place */
     unsigned n_blocking;      /* depth of blocking sections (core/blocking.h) */
     unsigned n_blocked;       /* how many there have been */
 };

@@ -7,7 +7,9 @@
 
 void sj_worker_do(struct sj_worker *worker, struct sj_task *task)
 {
+    struct sj_thread *self = sj_self();
     struct sj_group *group = task->group;
+    bool was_bound = self->is_bound;
     uint64_t start_ns = sj_clock_ns();
 
     sj_histogram_record(&worker->counters.queue_delay,
@@ -15,12 +17,13 @@ void sj_worker_do(struct sj_worker *worker, struct sj_task *task)
     sj_count(&worker->counters.tasks, 1);
     task->run(task);
     /* Whoever joins goes on in this place; and a section without a spare ends with its task. */
-    if (group != NULL || sj_self()->left == NULL)
+    if (group != NULL || self->left == NULL)
         sj_blocking_come_back();
-    if (sj_self()->worker == worker)
-        sj_histogram_record(&worker->counters.run_time, sj_clock_ns() - start_ns);
+    self->is_bound = was_bound;
+    if (self->worker != NULL)
+        sj_histogram_record(&self->worker->counters.run_time, sj_clock_ns() - start_ns);
     if (group != NULL)
-        sj_group_leave(group, worker);
+        sj_group_leave(group, self->worker);
 }
 
 /* One task from any of the victims, `first` first.  A lost steal proves that somebody else got
@@ -105,7 +108,7 @@ static bool park(struct sj_worker *worker)
 
     sj_idle_announce(idle, worker->index);
     if (!has_task(worker) && !sj_worker_shall_leave(worker) &&
-        ck_pr_load_uint(&worker->n_returning) == 0) { /* the re-check */
+        !sj_worker_is_wanted(worker)) { /* the re-check */
         sj_worker_sleep(worker);
         has_slept = true;
     }
@@ -151,15 +154,15 @@ enum sj_work_end sj_worker_work(struct sj_worker *worker)
 {
     bool was_woken = false;
 
-    while (ck_pr_load_uint(&worker->n_returning) == 0) { /* pairs with come_back in hand.c */
+    while (!sj_worker_is_wanted(worker)) {
         /* Asked before the search: no heavy task is submitted after the order to leave. */
         bool leaves = sj_worker_shall_leave(worker);
         struct sj_task *task = find(worker);
 
         if (task != NULL) {
             sj_worker_do(worker, task);
-            if (sj_self()->worker == NULL)
-                return SJ_WORK_AWAY;
+            if (sj_self()->worker != worker)
+                return sj_self()->worker == NULL ? SJ_WORK_AWAY : SJ_WORK_MOVED;
             was_woken = false;
         } else if (leaves) {
             if (may_leave(worker))
@@ -183,6 +186,7 @@ int sj_worker_new(struct sj_sched *sched, unsigned index, struct sj_worker **res
     worker->index = index;
     worker->next_victim = index;
     TAILQ_INIT(&worker->returning);
+    TAILQ_INIT(&worker->joining);
     sem_init(&worker->wake, 0, 0);
     worker->subtasks = sj_deque_new(sched->config.heavy_length);
     if (worker->subtasks == NULL) {

@@ -17,7 +17,7 @@
 /* Tasks and what they tell each other; they run in the order of their submission. */
 struct job {
     struct sj_task task; /* first */
-    sem_t begun, go;
+    sem_t begun, go, ended;
     struct sj_worker *before, *after;
     bool is_done;
     struct job *other;
@@ -43,11 +43,18 @@ static void stop(void)
     sj_sched_free(sched);
 }
 
-static struct job *submit(struct job *job, void (*run)(struct sj_task *task), struct job *other)
+static void init(struct job *job, void (*run)(struct sj_task *task))
 {
-    *job = (struct job){.task.run = run, .other = other};
+    *job = (struct job){.task.run = run};
     sem_init(&job->begun, 0, 0);
     sem_init(&job->go, 0, 0);
+    sem_init(&job->ended, 0, 0);
+}
+
+static struct job *submit(struct job *job, void (*run)(struct sj_task *task), struct job *other)
+{
+    init(job, run);
+    job->other = other;
     assert_int_equal(sj_sched_submit(sched, &job->task), 0);
     return job;
 }
@@ -63,6 +70,7 @@ static void run_blocking(struct sj_task *task)
     sj_blocking_leave();
     job->after = sj_self()->worker;
     job->is_done = true;
+    sem_post(&job->ended);
 }
 
 /* Ends within the section. */
@@ -99,14 +107,24 @@ static void while_a_task_blocks_a_spare_runs_others(void **state)
     assert_true(plain.is_done);
 }
 
-static void the_task_goes_on_in_the_same_place(void **state)
+/* The same, with a group. */
+static void run_bound(struct sj_task *task)
+{
+    struct sj_group group;
+
+    sj_group_init(&group);
+    run_blocking(task);
+    sj_join(&group);
+}
+
+static void a_task_with_a_group_goes_on_in_the_same_place(void **state)
 {
     struct job jobs[8];
 
     (void)state;
     start(2, 8);
     for (unsigned i = 0; i < 8; i++)
-        submit(&jobs[i], run_blocking, NULL);
+        submit(&jobs[i], run_bound, NULL);
     for (unsigned i = 0; i < 8; i++)
         sem_wait(&jobs[i].begun);
     for (unsigned i = 0; i < 8; i++)
@@ -116,6 +134,39 @@ static void the_task_goes_on_in_the_same_place(void **state)
         assert_non_null(jobs[i].before);
         assert_ptr_equal(jobs[i].after, jobs[i].before);
     }
+}
+
+/* Until it is told. */
+static void run_long(struct sj_task *task)
+{
+    struct job *job = (struct job *)task;
+
+    job->before = sj_self()->worker;
+    sem_post(&job->begun);
+    while (sem_trywait(&job->go) != 0)
+        sched_yield();
+}
+
+static void other_tasks_go_on_in_any_place(void **state)
+{
+    struct job blocking, longs[2];
+    unsigned beside;
+
+    (void)state;
+    start(2, 1);
+    submit(&blocking, run_blocking, NULL);
+    sem_wait(&blocking.begun);
+    for (unsigned i = 0; i < 2; i++) {
+        submit(&longs[i], run_long, NULL);
+        sem_wait(&longs[i].begun);
+    }
+    beside = longs[0].before == blocking.before; /* the one in the other place */
+    sem_post(&blocking.go);
+    sem_post(&longs[beside].go);
+    sem_wait(&blocking.ended); /* for ever, if it waits for its first place */
+    assert_ptr_equal(blocking.after, longs[beside].before);
+    sem_post(&longs[!beside].go);
+    stop();
 }
 
 /* The threads that blocked are there again for the next ones. */
@@ -287,6 +338,56 @@ static void who_joins_makes_way_for_who_returns(void **state)
     assert_true(joining.is_done);
 }
 
+/* Joins two subtasks that block: the second one it runs itself. */
+static void run_waiting(struct sj_task *task)
+{
+    struct job *job = (struct job *)task;
+    struct sj_group group;
+
+    sj_group_init(&group);
+    sj_spawn(&group, &job->other[0].task);
+    sj_spawn(&group, &job->other[1].task);
+    sj_join(&group);
+    job->is_done = job->other[0].is_done && job->other[1].is_done;
+}
+
+static unsigned n_handed(void)
+{
+    unsigned n;
+
+    pthread_mutex_lock(&sched->hands.lock);
+    n = sched->workers[0]->n_handed;
+    pthread_mutex_unlock(&sched->hands.lock);
+    return n;
+}
+
+/* They do not hand the place to each other. */
+static void two_that_join_wait_for_their_groups_alone(void **state)
+{
+    struct job parts[2][2], waiting[2];
+
+    (void)state;
+    start(1, 8);
+    for (unsigned i = 0; i < 2; i++) {
+        init(&parts[i][0], run_blocking);
+        init(&parts[i][1], run_blocking);
+        submit(&waiting[i], run_waiting, parts[i]);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        sem_wait(&parts[i / 2][i % 2].begun);
+    for (unsigned i = 0; i < 2; i++) {
+        sem_post(&parts[i][1].go);
+        sem_wait(&parts[i][1].ended);
+    }
+    for (unsigned i = 0; i < 10000; i++)
+        sched_yield();
+    assert_true(n_handed() < 50);
+    for (unsigned i = 0; i < 2; i++)
+        sem_post(&parts[i][0].go);
+    stop();
+    assert_true(waiting[0].is_done && waiting[1].is_done);
+}
+
 static void elsewhere_a_section_does_nothing(void **state)
 {
     (void)state;
@@ -305,13 +406,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(while_a_task_blocks_a_spare_runs_others),
-        cmocka_unit_test(the_task_goes_on_in_the_same_place),
+        cmocka_unit_test(a_task_with_a_group_goes_on_in_the_same_place),
+        cmocka_unit_test(other_tasks_go_on_in_any_place),
         cmocka_unit_test(a_task_may_end_in_its_section),
         cmocka_unit_test(without_a_spare_the_next_task_waits),
         cmocka_unit_test(a_section_without_a_spare_ends_with_its_task),
         cmocka_unit_test(stopping_waits_for_who_blocks),
         cmocka_unit_test(sections_nest),
         cmocka_unit_test(who_joins_makes_way_for_who_returns),
+        cmocka_unit_test(two_that_join_wait_for_their_groups_alone),
         cmocka_unit_test(elsewhere_a_section_does_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,7 +100,8 @@ struct sj_call {
     TAILQ_ENTRY(sj_call) waiting; /* for running_most: under the route's lock */
     bool is_waiting;              /* the same */
     bool has_place;               /* counted in n_running */
-    bool is_pending;  /* asynchronous, between two callbacks: nothing else has the handler's side */
+    bool is_pending;  /* nothing has the handler's side: asynchronous, between two callbacks; or on
+                       * the way back from a quick task, before its next step */
     bool has_started; /* the handler has its side of it */
     bool is_ended;    /* `result` is final */
     bool has_deadline;

@@ -110,6 +110,7 @@ static void dispatch(struct sj_call *call)
     if (sj_sched_submit(call->owner->service->sched, &call->task) == 0)
         return;
     ck_pr_dec_64(&call->route->n_queued);
+    sj_count(&call->route->cells[sj_loop_index(sj_loop_self())].n_refused, 1);
     call->has_next = false;
     call->result = 503;
     call->run_ns = UINT64_MAX;
@@ -257,7 +258,6 @@ enum sj_call_start sj_call_start(struct sj_call *call)
     }
     if (ck_pr_faa_64(&route->n_queued, 1) >= route->queue_most) {
         ck_pr_dec_64(&route->n_queued);
-        sj_count(&cell_of(call, call->owner)->n_refused, 1);
         return SJ_CALL_REFUSED;
     }
     call->has_started = true;
@@ -273,6 +273,7 @@ bool sj_call_run(struct sj_call *call, struct sj_shard *runner)
     /* sent back since it was queued: the loop is held up once, not once for each that waits */
     if (sj_route_class_of(call->route) != SJ_CLASS_QUICK) {
         call->where = SJ_ON_WORKER;
+        call->is_pending = true;
         return false;
     }
     if (runner != call->owner)
@@ -280,8 +281,10 @@ bool sj_call_run(struct sj_call *call, struct sj_shard *runner)
     run_step(call);
     count_step(call, runner, SJ_RUN_ON_LOOP);
     check_result(call);
-    if (call->result == SJ_LATER)
+    if (call->result == SJ_LATER) {
+        call->is_pending = true;
         return false;
+    }
     call->is_ended = true;
     sj_call_release(call);
     return true;
@@ -290,6 +293,7 @@ bool sj_call_run(struct sj_call *call, struct sj_shard *runner)
 /* A step later than the first is accepted already: it counts as queued, but is not refused. */
 void sj_call_go_on(struct sj_call *call)
 {
+    call->is_pending = false;
     ck_pr_inc_64(&call->route->n_queued);
     call->accepted_ns = sj_loop_now_ns(call->owner->loop);
     dispatch(call);

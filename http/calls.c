@@ -137,12 +137,14 @@ void sj_calls_match(struct sj_shard *shard, struct sj_exchange *exchange)
         exchange->status = 413;
     else if (has_coded_body(exchange))
         exchange->status = 415;
-    else if (ck_pr_load_64(&route->n_queued) > route->queue_most)
+    else if (ck_pr_load_64(&route->n_queued) >= route->queue_most)
         exchange->status = 503; /* before its body is asked for; sj_call_start decides */
     if (exchange->status == 0)
         exchange->call = sj_call_new(shard, route, exchange);
     if (exchange->status == 0 && exchange->call == NULL)
         exchange->status = 503;
+    if (exchange->status == 503)
+        sj_count(&cell_of(shard, route)->n_refused, 1);
 }
 
 static bool has_handle(struct sj_connection *connection)
@@ -167,6 +169,7 @@ bool sj_calls_start(struct sj_connection *connection)
     if (start == SJ_CALL_REFUSED) {
         sj_calls_let_go(exchange);
         exchange->status = 503;
+        sj_count(&cell_of(connection->shard, exchange->route)->n_refused, 1);
     }
     if (start == SJ_CALL_ELSEWHERE)
         sj_calls_wait(connection);

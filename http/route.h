@@ -31,10 +31,10 @@ struct sj_call;
 enum sj_route_class { SJ_CLASS_HEAVY, SJ_CLASS_QUICK, SJ_CLASS_BLOCKING };
 
 /* What one loop counts, one row a counter: relaxed stores of its thread, any thread reads. */
-#define SJ_ROUTE_COUNTERS(ROW)                                                  \
-    ROW(n_dropped, "dropped", "results for which no client was there any more") \
-    ROW(n_late, "late", "calls whose time was up")                              \
-    ROW(n_refused, "refused", "calls for which the queue was full")             \
+#define SJ_ROUTE_COUNTERS(ROW)                                                    \
+    ROW(n_dropped, "dropped", "results for which no client was there any more")   \
+    ROW(n_late, "late", "calls whose time was up")                                \
+    ROW(n_refused, "refused", "calls for which the queue was full, or no memory") \
     ROW(n_stolen, "stolen", "calls run by another loop than the connection's")
 
 struct sj_route_cell {

@@ -345,6 +345,25 @@ static void a_full_queue_is_503(void **state)
     assert_int_equal(sj_route_sum(route_of("/few"), offsetof(struct sj_route_cell, n_refused)), 1);
 }
 
+static void while_the_queue_is_full_no_body_is_asked_for(void **state)
+{
+    struct client others[2];
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        client_init(&others[i], plug_connect(&plug, i));
+        tell(&others[i], ASK("/few"));
+    }
+    plug_settle(&plug);
+    say("POST /few HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+    hear(&client);
+    assert_int_equal(count(&client, "HTTP/1.1 503"), 1);
+    assert_int_equal(count(&client, "HTTP/1.1 100"), 0);
+    assert_int_equal(sj_route_sum(route_of("/few"), offsetof(struct sj_route_cell, n_refused)), 1);
+    for (unsigned i = 0; i < 2; i++)
+        client_fini(&others[i]);
+}
+
 static void draining_waits_and_dropping_refuses(void **state)
 {
     (void)state;
@@ -418,6 +437,7 @@ int main(void)
         TEST(who_waits_for_its_turn_has_it_when_another_ends),
         TEST(who_waits_for_its_turn_may_leave),
         TEST(a_full_queue_is_503),
+        TEST(while_the_queue_is_full_no_body_is_asked_for),
         TEST(draining_waits_and_dropping_refuses),
         TEST(what_is_answered_while_draining_is_the_last),
         TEST(a_post_finds_its_call_or_nobody),

@@ -149,11 +149,11 @@ static void stop(void *argument, struct sj_control_request *request)
     sj_server_drain(server);
 }
 
-/* An HTTP client at the socket, as curl --unix-socket is, and proxies of collectors.  What it says
- * behind the first line does not matter. */
-static void get(void *argument, struct sj_control_request *request)
+/* An HTTP client, as collectors and curl --unix-socket are. */
+static void http(void *argument, struct sj_control_request *request)
 {
-    char *answer = sj_metrics_answer(argument, sj_control_word(request, 1));
+    char *answer =
+        sj_metrics_answer(argument, sj_control_word(request, 0), sj_control_word(request, 1));
 
     if (answer != NULL)
         sj_control_answer_bare(request, answer);
@@ -163,13 +163,8 @@ static void get(void *argument, struct sj_control_request *request)
 }
 
 static const struct sj_control_command table[] = {
-    {"reload", reload},
-    {"plan", plan},
-    {"status", status},
-    {"rollback", rollback},
-    {"stop", stop},
-    {"GET", get},
-    {0},
+    {"reload", reload},     {"plan", plan}, {"status", status},
+    {"rollback", rollback}, {"stop", stop}, {0},
 };
 
 /* What can be had is worth more than what cannot: only a path that was asked for, and that no
@@ -200,6 +195,7 @@ static int start_control(struct sj_server *server)
     struct sj_control_config config = {
         .path = path,
         .commands = table,
+        .http = http,
         .argument = server,
         .base = server->base,
         .log = server->service.log,
@@ -218,9 +214,10 @@ static int start_control(struct sj_server *server)
 /* At each address that --metrics has. */
 static int answer_metrics(struct sj_server *server)
 {
-    static const struct sj_control_command commands[] = {{"GET", get}, {0}};
+    static const struct sj_control_command none[] = {{0}};
     struct sj_commands *own = &server->commands;
-    struct sj_control_config config = {.commands = commands,
+    struct sj_control_config config = {.commands = none,
+                                       .http = http,
                                        .argument = server,
                                        .base = server->base,
                                        .log = server->service.log,

@@ -2,21 +2,21 @@
 #include "http/control.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "core/clock.h"
 #include "http/local.h"
 
-#define SJ_ACCEPT_AGAIN_S 1 /* after accept failed for lack of something */
+#define SJ_ACCEPT_AGAIN_S 1     /* after accept failed for lack of something */
+#define SJ_HEAD_MAX       65536 /* octets of HTTP fields that are waited for */
 
 struct sj_control_request {
     TAILQ_ENTRY(sj_control_request) link;
@@ -24,18 +24,20 @@ struct sj_control_request {
     struct event event; /* readable, later writable; not pending while a command has the request */
     struct evbuffer *answer; /* NULL: not answered yet */
     int socket;
+    uint64_t since_ns;          /* when it was accepted */
+    size_t n_head;              /* octets of HTTP fields so far */
+    bool reads_head;            /* the line has come, the empty one has not */
+    bool is_at_line_start;      /* of the fields */
+    bool lingers;               /* its client may still be sending fields */
     size_t length;              /* of `line` */
     char line[SJ_CONTROL_LINE]; /* once it is complete, with a NUL behind each word */
 };
 
 struct sj_control {
     struct sj_control_config config;
-    struct sockaddr_un address;
-    int socket;
-    bool is_local; /* a socket of its own, at `address`; else somebody's */
-    bool is_bound;
-    dev_t device; /* of the file */
-    ino_t inode;
+    struct sj_local own; /* with a path */
+    int socket;          /* that one, or somebody's */
+    bool is_local;
     struct event *acceptable;
     struct event *again;
     TAILQ_HEAD(, sj_control_request) requests;
@@ -66,14 +68,52 @@ static void wait_for(struct sj_control_request *request)
         request_free(request);
 }
 
+static bool has_ended(ssize_t got)
+{
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+/* One that sends an octet now and then would have its place for ever. */
+static bool is_late(const struct sj_control_request *request)
+{
+    return sj_clock_ns() - request->since_ns >= request->control->config.idle_ms * 1000000ull;
+}
+
+static void on_discarded(evutil_socket_t socket, short what, void *argument)
+{
+    struct sj_control_request *request = argument;
+    char octets[4096];
+
+    if (has_ended(recv(socket, octets, sizeof(octets), 0)) || (what & EV_TIMEOUT) != 0 ||
+        is_late(request))
+        request_free(request);
+    else
+        wait_for(request);
+}
+
+/* RFC 9112 section 9.6: with octets unread, close would reset the connection, and the answer could
+ * be lost. */
+static void linger(struct sj_control_request *request)
+{
+    if (!request->lingers || shutdown(request->socket, SHUT_WR) != 0) {
+        request_free(request);
+        return;
+    }
+    request->since_ns = sj_clock_ns();
+    event_assign(&request->event, request->control->config.base, request->socket, EV_READ,
+                 on_discarded, request);
+    wait_for(request);
+}
+
 static void on_writable(evutil_socket_t socket, short what, void *argument)
 {
     struct sj_control_request *request = argument;
     int sent = evbuffer_write(request->answer, socket);
-    bool is_over = (what & EV_TIMEOUT) != 0 || (sent < 0 && errno != EAGAIN && errno != EINTR);
 
-    if (is_over || evbuffer_get_length(request->answer) == 0)
+    if ((what & EV_TIMEOUT) != 0 || (sent < 0 && errno != EAGAIN && errno != EINTR))
         request_free(request);
+    else if (evbuffer_get_length(request->answer) == 0)
+        linger(request);
     else
         wait_for(request);
 }
@@ -118,9 +158,7 @@ void sj_control_answer(struct sj_control_request *request, enum sj_control_outco
 
     request->answer = evbuffer_new();
     if (request->answer == NULL ||
-        evbuffer_add_printf(request->answer, "%s\n", outcomes[outcome]) < 0 ||
-        evbuffer_add(request->answer, text, length) != 0 ||
-        evbuffer_add(request->answer, end, strlen(end)) != 0)
+        evbuffer_add_printf(request->answer, "%s\n%s%s", outcomes[outcome], text, end) < 0)
         request_free(request);
     else
         send_answer(request);
@@ -129,6 +167,7 @@ void sj_control_answer(struct sj_control_request *request, enum sj_control_outco
 void sj_control_answer_bare(struct sj_control_request *request, const char *text)
 {
     request->answer = evbuffer_new();
+    request->lingers = true;
     if (request->answer == NULL || evbuffer_add(request->answer, text, strlen(text)) != 0)
         request_free(request);
     else
@@ -161,32 +200,70 @@ static void run(struct sj_control_request *request)
         sj_control_answer(request, SJ_CONTROL_ERROR, "this server does not know that command");
 }
 
+static bool is_http(const struct sj_control_request *request)
+{
+    const char *version = sj_control_word(request, 2);
+
+    return request->control->config.http != NULL && version != NULL &&
+           strncmp(version, "HTTP/1.", 7) == 0 && sj_control_word(request, 3) == NULL;
+}
+
+/* Of an HTTP request come its fields, which do not matter, and an empty line. */
+static void take_fields(struct sj_control_request *request, const char *at, const char *end)
+{
+    const struct sj_control_config *config = &request->control->config;
+
+    request->n_head += (size_t)(end - at);
+    for (; at < end && request->reads_head; at++) {
+        request->reads_head = *at != '\n' || !request->is_at_line_start;
+        request->is_at_line_start = *at == '\n' || (*at == '\r' && request->is_at_line_start);
+    }
+    if (!request->reads_head || request->n_head > SJ_HEAD_MAX)
+        config->http(config->argument, request);
+    else
+        wait_for(request);
+}
+
+/* From `from` on `got` octets have come. */
+static void take(struct sj_control_request *request, char *from, size_t got)
+{
+    char *end = memchr(from, '\n', got);
+
+    request->length += got;
+    if (end == NULL && request->length == sizeof(request->line)) {
+        sj_control_answer(request, SJ_CONTROL_ERROR, "the request is too long");
+    } else if (end == NULL) {
+        wait_for(request);
+    } else {
+        split(request, end);
+        request->reads_head = request->is_at_line_start = is_http(request);
+        if (request->reads_head)
+            take_fields(request, end + 1, from + got);
+        else
+            run(request);
+    }
+}
+
 static void on_readable(evutil_socket_t socket, short what, void *argument)
 {
     struct sj_control_request *request = argument;
-    char *at = request->line + request->length, *end;
+    char fields[4096], *to = request->line + request->length;
+    size_t room = sizeof(request->line) - request->length;
     ssize_t got;
 
-    if ((what & EV_TIMEOUT) != 0) {
+    if ((what & EV_TIMEOUT) != 0 || is_late(request)) {
         sj_control_answer(request, SJ_CONTROL_ERROR, "no request came");
         return;
     }
-    got = recv(socket, at, sizeof(request->line) - request->length, 0);
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+    got = request->reads_head ? recv(socket, fields, sizeof(fields), 0) : recv(socket, to, room, 0);
+    if (has_ended(got))
         request_free(request);
-        return;
-    }
-    end = got > 0 ? memchr(at, '\n', (size_t)got) : NULL;
-    if (got > 0)
-        request->length += (size_t)got;
-    if (end != NULL) {
-        split(request, end);
-        run(request);
-    } else if (request->length == sizeof(request->line)) {
-        sj_control_answer(request, SJ_CONTROL_ERROR, "the request is too long");
-    } else {
+    else if (got < 0)
         wait_for(request);
-    }
+    else if (request->reads_head)
+        take_fields(request, fields, fields + got);
+    else
+        take(request, to, (size_t)got);
 }
 
 /* Whoever does not get as far as a request.  A client that does not take so much at once has more
@@ -200,21 +277,11 @@ static void turn_away(int socket, const char *why)
     close(socket);
 }
 
-/* The kernel says who connected; who could become this user anyway may. */
-static bool may_control(int socket)
-{
-    struct ucred peer;
-    socklen_t length = sizeof(peer);
-
-    return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
-           (peer.uid == 0 || peer.uid == geteuid());
-}
-
 static void welcome(struct sj_control *control, int socket)
 {
     struct sj_control_request *request = NULL;
 
-    if (control->is_local && !may_control(socket)) {
+    if (control->is_local && !sj_local_may_control(socket)) {
         turn_away(socket, "only root and the server's own user may control it");
         return;
     }
@@ -226,6 +293,7 @@ static void welcome(struct sj_control *control, int socket)
     }
     request->control = control;
     request->socket = socket;
+    request->since_ns = sj_clock_ns();
     TAILQ_INSERT_TAIL(&control->requests, request, link);
     control->n_requests++;
     event_assign(&request->event, control->config.base, socket, EV_READ, on_readable, request);
@@ -265,48 +333,6 @@ static void on_again(evutil_socket_t none, short what, void *argument)
     event_add(control->acceptable, NULL);
 }
 
-/* What was bound, by a descriptor: whoever can write to the folder could have put something else
- * there meanwhile, and had it given away. */
-static int give(struct sj_control *control)
-{
-    const struct sj_control_config *config = &control->config;
-    int file = open(config->path, O_PATH | O_NOFOLLOW | O_CLOEXEC), error = 0;
-    struct stat status = {0};
-
-    if (file < 0)
-        return -errno;
-    if (fstat(file, &status) != 0 || !S_ISSOCK(status.st_mode)) {
-        close(file);
-        return -EEXIST;
-    }
-    control->device = status.st_dev;
-    control->inode = status.st_ino;
-    control->is_bound = true;
-    if ((status.st_uid != config->user || status.st_gid != config->group) &&
-        fchownat(file, "", config->user, config->group, AT_EMPTY_PATH) != 0)
-        error = -errno;
-    close(file);
-    return error;
-}
-
-/* The mode that a socket has before bind is its file's: nobody else can ever open it. */
-static int bind_and_listen(struct sj_control *control)
-{
-    const struct sockaddr *address = (const struct sockaddr *)&control->address;
-    int error = sj_local_clear(&control->address);
-
-    if (error != 0)
-        return error;
-    control->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (control->socket < 0 || fchmod(control->socket, 0600) != 0 ||
-        bind(control->socket, address, sizeof(control->address)) != 0)
-        return -errno;
-    error = give(control);
-    if (error == 0 && listen(control->socket, SJ_CONTROL_CLIENTS) != 0)
-        error = -errno;
-    return error;
-}
-
 static int make_events(struct sj_control *control)
 {
     struct event_base *base = control->config.base;
@@ -328,22 +354,20 @@ int sj_control_new(const struct sj_control_config *config, struct sj_control **c
     if (made == NULL)
         return -ENOMEM;
     made->config = *config;
-    made->socket = -1;
+    made->socket = config->listener;
     TAILQ_INIT(&made->requests);
     made->is_local = config->path != NULL;
-    if (made->is_local)
-        error = sj_local_address(config->path, &made->address);
-    else
-        made->socket = config->listener;
-    if (error == 0 && made->is_local)
-        error = bind_and_listen(made);
+    if (made->is_local) {
+        error = sj_local_listen(&made->own, config->path, config->user, config->group);
+        made->socket = made->own.socket;
+    }
     if (error == 0)
         error = make_events(made);
     if (error != 0) {
         sj_control_free(made);
         return error;
     }
-    made->config.path = NULL; /* the caller's; `address` has it */
+    made->config.path = NULL; /* the caller's; `own` has it */
     *control = made;
     return 0;
 }
@@ -363,8 +387,6 @@ static void refuse_all(struct sj_control *control)
 
 void sj_control_free(struct sj_control *control)
 {
-    struct stat status;
-
     if (control == NULL)
         return;
     refuse_all(control);
@@ -372,10 +394,7 @@ void sj_control_free(struct sj_control *control)
         event_free(control->acceptable);
     if (control->again != NULL)
         event_free(control->again);
-    if (control->is_bound && lstat(control->address.sun_path, &status) == 0 &&
-        status.st_dev == control->device && status.st_ino == control->inode)
-        unlink(control->address.sun_path);
-    if (control->socket >= 0 && control->is_local)
-        close(control->socket);
+    if (control->is_local)
+        sj_local_close(&control->own);
     free(control);
 }

@@ -46,6 +46,8 @@ struct sj_control_config {
     const char *path; /* NULL: `listener`, whose clients may be anybody */
     int listener;     /* listens already, and stays the caller's */
     const struct sj_control_command *commands;
+    /* Of requests METHOD TARGET HTTP/1.x, whose fields have been read; NULL: such are none. */
+    void (*http)(void *argument, struct sj_control_request *request);
     void *argument; /* of each command */
     struct event_base *base;
     struct sj_log *log;
@@ -73,7 +75,7 @@ const char *sj_control_rest(struct sj_control_request *request, unsigned index);
 void sj_control_answer(struct sj_control_request *request, enum sj_control_outcome outcome,
                        const char *text);
 
-/* The same with nothing but `text`: of an HTTP request, whose first line is the command. */
+/* The same with nothing but `text`, and closes in stages: of an HTTP request. */
 void sj_control_answer_bare(struct sj_control_request *request, const char *text);
 
 #endif

@@ -5,13 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "core/clock.h"
 #include "http/server_private.h"
 
 /* Histogram edges: powers of four nanoseconds, where buckets end (core/histogram.h). */
 #define SJ_EDGE_FIRST 10
 #define SJ_EDGE_LAST  36
 #define SJ_EDGE_STEP  2
+
+#define SJ_NOT_FOUND "there is only /metrics\n"
 
 static void begin(FILE *to, const char *name, const char *type, const char *help)
 {
@@ -208,18 +212,33 @@ static char *body_of(const struct sj_server *server)
     return NULL;
 }
 
-char *sj_metrics_answer(const struct sj_server *server, const char *target)
+static char *compose(const char *status, const char *body, const char *shown)
 {
-    bool is_there = target != NULL && strcmp(target, "/metrics") == 0;
-    char *body = is_there ? body_of(server) : strdup("there is only /metrics\n");
-    char *answer = NULL;
+    char date[SJ_DATE_LENGTH], *answer = NULL;
 
-    if (body != NULL &&
-        asprintf(&answer,
-                 "HTTP/1.1 %s\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+    sj_date_format(date, time(NULL));
+    if (asprintf(&answer,
+                 "HTTP/1.1 %s\r\nDate: %.*s\r\n"
+                 "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
                  "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
-                 is_there ? "200 OK" : "404 Not Found", strlen(body), body) < 0)
-        answer = NULL;
+                 status, SJ_DATE_LENGTH, date, strlen(body), shown) < 0)
+        return NULL;
+    return answer;
+}
+
+char *sj_metrics_answer(const struct sj_server *server, const char *method, const char *target)
+{
+    bool is_head = strcmp(method, "HEAD") == 0;
+    char *body, *answer;
+
+    if (!is_head && strcmp(method, "GET") != 0)
+        return compose("405 Method Not Allowed\r\nAllow: GET, HEAD", "", "");
+    if (strcspn(target, "?") != strlen("/metrics") || strncmp(target, "/metrics", 8) != 0)
+        return compose("404 Not Found", SJ_NOT_FOUND, is_head ? "" : SJ_NOT_FOUND);
+    body = body_of(server);
+    if (body == NULL)
+        return NULL;
+    answer = compose("200 OK", body, is_head ? "" : body);
     free(body);
     return answer;
 }

@@ -7,7 +7,7 @@
  */
 struct sj_server;
 
-/* Head and body, from malloc; NULL: no memory.  `target` is what the request named, or NULL. */
-char *sj_metrics_answer(const struct sj_server *server, const char *target);
+/* Head and body of the response, from malloc; NULL: no memory. */
+char *sj_metrics_answer(const struct sj_server *server, const char *method, const char *target);
 
 #endif

@@ -453,6 +453,10 @@ def metrics(data):
 
 def ask_metrics(client, target="/metrics"):
     client.sendall(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % target.encode())
+    return hear_metrics(client)
+
+
+def hear_metrics(client):
     data = b""
     while True:
         more = client.recv(65536)
@@ -500,6 +504,22 @@ def metrics_are_told_at_each_address():
                 equal(metrics(ask_metrics(client))["scrubjay_connections"], 0)
             with socket.create_connection(("::1" if ":" in host else "127.0.0.1", port), 5) as client:
                 true(ask_metrics(client, "/").startswith("HTTP/1.1 404"), "there is only /metrics")
+
+
+@test
+def metrics_reach_a_slow_client_that_sends_in_pieces():
+    routes = ["/%d=tasks:show" % i for i in range(40)]
+    with serve(*routes, options=["--metrics", "127.0.0.1:0"]) as server:
+        port = int(server.wait_line(r"metrics at \S+:([0-9]+)")[1])
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.settimeout(10)
+            client.connect(("127.0.0.1", port))
+            client.sendall(b"GET /metrics HTTP/1.1\r\n")
+            time.sleep(0.3)
+            client.sendall(b"Host: a\r\n\r\n")
+            time.sleep(0.3)
+            metrics(hear_metrics(client))
 
 
 @test

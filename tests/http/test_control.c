@@ -107,11 +107,22 @@ static void answer_much(void *argument, struct sj_control_request *request)
 static const struct sj_control_command commands[] = {
     {"echo", echo}, {"rest", echo_rest}, {"hold", hold}, {"much", answer_much}, {0}};
 
+static void answer_http(void *argument, struct sj_control_request *request)
+{
+    char text[256];
+
+    (void)argument;
+    snprintf(text, sizeof(text), "HTTP/1.1 200 OK [%s][%s]", sj_control_word(request, 0),
+             sj_control_word(request, 1));
+    sj_control_answer_bare(request, text);
+}
+
 static int open_it(unsigned idle_ms)
 {
     struct sj_control_config config = {
         .path = path,
         .commands = commands,
+        .http = answer_http,
         .argument = &base,
         .base = base,
         .user = geteuid(),
@@ -229,6 +240,63 @@ static void a_line_may_come_in_pieces(void **state)
     assert_string_equal(hear(client), "ok\n[echo][x]\n");
 }
 
+static void an_http_request_is_answered_behind_its_fields(void **state)
+{
+    int client = say("GET /a HTTP/1.1\r\nHost: b\r\n");
+
+    (void)state;
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_int_equal(send(client, "Field: value\r\n", 14, 0), 14);
+        turn();
+    }
+    assert_true(is_silent(client));
+    send(client, "\r\n", 2, 0);
+    assert_string_equal(hear(client), "HTTP/1.1 200 OK [GET][/a]");
+}
+
+static void an_empty_line_may_come_in_pieces_or_at_once(void **state)
+{
+    int client = say("GET /a HTTP/1.0\r\n\r");
+
+    (void)state;
+    assert_true(is_silent(client));
+    send(client, "\n", 1, 0);
+    assert_string_equal(hear(client), "HTTP/1.1 200 OK [GET][/a]");
+    assert_string_equal(hear(say("GET /a HTTP/1.1\n\n")), "HTTP/1.1 200 OK [GET][/a]");
+    assert_string_equal(hear(say("GET /a HTTP/1.1\r\nHost: b\r\n\r\n")),
+                        "HTTP/1.1 200 OK [GET][/a]");
+}
+
+static void what_has_no_version_is_a_command(void **state)
+{
+    (void)state;
+    assert_string_equal(hear(say("GET /a\n")), "error\nthis server does not know that command\n");
+    assert_string_equal(hear(say("echo HTTP/1.1\n")), "ok\n[echo][HTTP/1.1]\n");
+}
+
+static int n_events(void)
+{
+    return event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED);
+}
+
+/* Else it could lose the answer by a reset. */
+static void an_http_client_may_go_on_sending(void **state)
+{
+    int client = say("POST /a HTTP/1.1\r\n\r\n");
+
+    (void)state;
+    assert_true(recv(client, got, sizeof(got), 0) > 0);
+    assert_int_equal(recv(client, got, sizeof(got), 0), 0);
+    for (unsigned i = 0; i < 10; i++) {
+        assert_int_equal(send(client, "body", 4, MSG_NOSIGNAL), 4);
+        turn();
+    }
+    assert_true(n_events() > 1);
+    close(client);
+    turn();
+    assert_int_equal(n_events(), 1);
+}
+
 static void what_is_not_in_the_table_is_refused(void **state)
 {
     (void)state;
@@ -317,6 +385,22 @@ static void who_says_nothing_is_let_go(void **state)
     sj_control_free(control);
     assert_int_equal(open_it(1), 0);
     client = connect_to();
+    assert_string_equal(hear(client), "error\nno request came\n");
+}
+
+static void who_says_little_now_and_then_is_let_go(void **state)
+{
+    int client;
+
+    (void)state;
+    sj_control_free(control);
+    assert_int_equal(open_it(20), 0);
+    client = connect_to();
+    while (recv(client, got, sizeof(got), MSG_PEEK) < 0) {
+        send(client, "x", 1, MSG_NOSIGNAL);
+        turn();
+        usleep(1000);
+    }
     assert_string_equal(hear(client), "error\nno request came\n");
 }
 
@@ -463,6 +547,10 @@ int main(void)
         TEST(a_request_is_words_and_the_answer_text),
         TEST(the_rest_of_a_line_keeps_its_spaces),
         TEST(a_line_may_come_in_pieces),
+        TEST(an_http_request_is_answered_behind_its_fields),
+        TEST(an_empty_line_may_come_in_pieces_or_at_once),
+        TEST(what_has_no_version_is_a_command),
+        TEST(an_http_client_may_go_on_sending),
         TEST(what_is_not_in_the_table_is_refused),
         TEST(the_longest_line_has_its_newline_within_the_limit),
         TEST(a_long_answer_comes_whole),
@@ -472,6 +560,7 @@ int main(void)
         TEST(a_client_that_leaves_in_mid_answer_is_forgotten),
         TEST(clients_that_wait_take_places_even_when_they_have_gone),
         TEST(who_says_nothing_is_let_go),
+        TEST(who_says_little_now_and_then_is_let_go),
         TEST(who_takes_nothing_is_let_go),
         TEST(stopping_refuses_those_that_wait),
         TEST(only_root_and_the_own_user_are_answered),

@@ -2,6 +2,7 @@
 #include "http/body.h"
 
 #include <errno.h>
+#include <string.h>
 #include <event2/buffer.h>
 
 #include "http/calls.h"
@@ -21,13 +22,17 @@ static uint64_t limit_of(const struct sj_connection *connection)
 /* 0, or the status to refuse with. */
 static int keep(struct sj_exchange *exchange, const char *from, size_t length)
 {
+    struct sj_call *call = exchange->call;
     int error = 0;
 
-    if (exchange->call != NULL && length > 0)
-        error = sj_call_add_body(exchange->call, from, length);
+    if (call != NULL && length > 0)
+        error = sj_call_add_body(call, from, length);
     exchange->drained += length;
     if (error == 0)
         return 0;
+    sj_log_limited(call->route->log, &call->owner->complained_ns, SJ_LOG_ERROR,
+                   "route %s: cannot keep a request's body: %s", call->route->option,
+                   strerror(-error));
     return error == -ENOMEM || error == -EMFILE || error == -ENFILE ? 503 : 500;
 }
 
@@ -67,11 +72,12 @@ static int take_length(struct sj_exchange *exchange, struct evbuffer *buffer)
     int status = 0;
 
     while (left > 0 && status == 0 && evbuffer_get_length(buffer) > 0) {
-        size_t length = evbuffer_get_contiguous_space(buffer); /* of the first piece */
+        struct evbuffer_iovec piece = {0};
+        size_t length;
 
-        if (length > left)
-            length = (size_t)left;
-        status = keep(exchange, (const char *)evbuffer_pullup(buffer, (ev_ssize_t)length), length);
+        evbuffer_peek(buffer, 1, NULL, &piece, 1); /* the first one; nothing is moved */
+        length = piece.iov_len < left ? piece.iov_len : (size_t)left;
+        status = keep(exchange, piece.iov_base, length);
         left -= length;
         evbuffer_drain(buffer, length);
     }

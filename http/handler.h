@@ -267,7 +267,9 @@ SJ_API struct sj_ticket sj_call_ticket(const struct sj_call *call);
 
 /* Any thread: calls `run` once, on the call's loop; with NULL if the call has gone meanwhile, as
  * when the server stops.  0; -ENOMEM: it will not be called.  A module that has threads of its own
- * ends them in its `stop`, and posts nothing after that. */
+ * ends them in its `stop`, and posts nothing after that.  What was posted when the loops had
+ * stopped is called after `stop`, by the controlling thread: `argument` must live without the
+ * context. */
 SJ_API int sj_call_post(struct sj_ticket ticket, void (*run)(struct sj_call *call, void *argument),
                         void *argument);
 

@@ -10,7 +10,7 @@ from wire import fetch
 
 OPTIONS = """listen root index-file dotfiles follow-symlinks immutable max-age no-cors spa headers type no-watch memory-limit memory-file-limit loops
 workers worker-nice request-line-limit fields-limit fields-size-limit body-limit header-timeout keepalive-timeout write-timeout min-rate connections
-connections-per-address backlog refuse-if access-log error-log log-level user group pid-file control drain-timeout""".split()
+connections-per-address backlog module route spares metrics refuse-if access-log error-log log-level user group pid-file control drain-timeout""".split()
 
 
 @test

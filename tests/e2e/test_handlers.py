@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import resource
 import signal
 import socket
 import struct
@@ -26,13 +27,13 @@ def module(name="tests/modules/tasks.so"):
     return path
 
 
-def serve(*routes, expected_errors=None, options=()):
+def serve(*routes, expected_errors=None, options=(), **popen):
     """A server with a route /NAME for each handler of the module, and those given."""
     tree = Tree({"a.txt": b"static\n", "show/inside.txt": b"never\n", "text": TEXT})
     arguments = ["--module", "%s,%s" % (module(), tree.path("text"))]
     for route in ["/%s=tasks:%s" % (name, name) for name in NAMES] + list(routes):
         arguments += ["--route", route]
-    return Server(*arguments, *options, roots=[tree], expected_errors=expected_errors)
+    return Server(*arguments, *options, roots=[tree], expected_errors=expected_errors, **popen)
 
 
 def common():
@@ -239,6 +240,30 @@ def a_body_is_in_memory_or_in_a_file():
             fields = {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(size)}
             r = get("/large", fields, "POST", body=body)
             equal(r.body.splitlines()[0], b"POST /large rest= query=- body=%d" % size)
+
+
+@test
+def without_descriptors_long_bodies_are_refused_one_by_one():
+    def limit():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+
+    def send(client, data):
+        try:
+            client.send(data)
+        except (AssertionError, OSError):
+            pass  # it has been refused
+    with serve("/large=tasks:show,body=10M", expected_errors="cannot keep a request's body|cannot accept", preexec_fn=limit) as server:
+        clients = [Client(server.address) for _ in range(48)]
+        for client in clients:
+            send(client, request("/large", {"Content-Length": "300001"}, "POST") + b"b" * 300000)
+        server.wait_line("cannot keep a request's body: Too many open files")
+        for client in clients:
+            send(client, b"b")
+        answers = [client.read("POST") for client in clients]
+        equal({r.status for r in answers}, {200, 503})
+        for client in clients:
+            client.close()
+        equal(get("/large", {"Content-Length": "300001"}, "POST", body=b"b" * 300001, server=server).status, 200)
 
 
 @test

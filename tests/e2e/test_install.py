@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""What is installed, used as a user would; and that the manual says what there is."""
+import os
+import re
+import shutil
+import subprocess
+
+from case import Skip, equal, test, true
+from server import Server, Tree, run_program, shared, temporary
+from wire import Client
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.environ.get("MODULES", "")  # the folder that is built in
+HEADER = "usr/local/include/scrubjay/handler.h"
+
+
+def run(*command, **options):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL, **options)
+    equal(done.returncode, 0, "%s\n%s\n%s" % (" ".join(command), done.stdout[-3000:], done.stderr[-3000:]))
+    return done.stdout
+
+
+class Installation:
+    """The whole of it, under a folder that stands for the root."""
+
+    def __init__(self):
+        if not os.path.exists(os.path.join(BUILD, "Makefile")):
+            raise Skip("MODULES does not name the folder that is built in")
+        for program in ("make", "pkg-config", "cc"):
+            if not shutil.which(program):
+                raise Skip("%s is missing" % program)
+        self.root = os.path.dirname(temporary())
+        plain = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "DESTDIR"))}
+        run("make", "-C", BUILD, "install", "DESTDIR=" + self.root, "prefix=/usr/local", env=plain)
+        self.env = dict(os.environ, PKG_CONFIG_PATH=self.path("usr/local/lib/pkgconfig"), PKG_CONFIG_SYSROOT_DIR=self.root)
+
+    def path(self, name):
+        return os.path.join(self.root, name)
+
+    def stop(self):
+        pass
+
+
+def installation():
+    return shared(Installation)
+
+
+def option_names(text, pattern):
+    return sorted(set(re.findall(pattern, text)))
+
+
+def manual(name):
+    with open(os.path.join(TOP, "doc", name)) as file:
+        return file.read().replace("\\-", "-")
+
+
+@test
+def the_examples_are_built_as_they_say_and_run():
+    there = installation()
+    folder = os.path.dirname(temporary())
+    for name in ("echo", "sleep"):
+        source = there.path("usr/local/share/doc/scrubjay/examples/%s.c" % name)
+        with open(source) as file:
+            command = re.search(r"cc -shared .*", file.read())[0]
+        shutil.copy(source, folder)
+        run("sh", "-ec", command, cwd=folder, env=there.env)
+    program = there.path("usr/local/bin/scrubjay")
+    instead = ["sh", "-c", 'shift; exec "%s" "$@"' % program, "sh"]
+    with Server("--module", "./echo.so", "--module", "./sleep.so", "--route", "/echo=echo:echo,body=100M", "--route", "/sleep=sleep:sleep,time=2m",
+                roots=[Tree()], wrap=instead, cwd=folder) as server:
+        with Client(server.address) as client:
+            equal(client.get("/echo", {"Content-Length": "5"}, "POST", body=b"12345").body, b"12345")
+            equal(client.get("/sleep?ms=10").body, b"good morning\n")
+
+
+@test
+def the_header_stands_alone_in_c_and_cpp():
+    header = installation().path(HEADER)
+    run("cc", "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-D_POSIX_C_SOURCE=200809L", header)
+    if shutil.which("c++"):
+        run("c++", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c++", header)
+
+
+@test
+def the_manual_names_every_function_of_the_header():
+    with open(os.path.join(TOP, "http/handler.h")) as file:
+        text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
+    declared = option_names(text, r"\b(sj_(?:call|answer|blocking|fork)_\w+)\(")
+    true(len(declared) > 30, declared)
+    equal(option_names(manual("scrubjay-handler.3"), r"\b(sj_(?:call|answer|blocking|fork)_\w*[a-z])\b"), declared)
+
+
+@test
+def the_manual_names_every_option():
+    helped = []
+    for command in ([], ["compress"], ["plan"], ["status"]):
+        helped += re.findall(r"--([a-z][a-z-]*)", run_program(*command, "--help")[1])
+    written = re.findall(r"(?:Fl|,|\|) -([a-z][a-z-]*)", manual("scrubjay.8"))
+    equal(sorted(set(helped) - set(written)), [])
+    equal(sorted(set(written) - set(helped) - {"version"}), [])

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <sys/eventfd.h>
 #include <cmocka.h>
+#include "core/blocking.h"
 #include "core/pr.h"
 #include "core/priority.h"
 #include "core/sched.h"
@@ -23,6 +24,9 @@
 #define WORKER   3 /* its worker_nice */
 #define N_HOGS   4
 #define PAUSE_MS 400 /* several looks */
+
+#define N_WORKERS  2
+#define N_BLOCKING 6 /* tasks */
 
 /* --- pure */
 
@@ -75,17 +79,23 @@ static void what_proc_does_not_say_is_taken_for_want(void **state)
 static struct sj_sched *sched;
 static struct event_base *base;
 
-static int start(void **state)
+static int start_with(unsigned n_workers, unsigned n_spares)
 {
     struct sj_sched_config config = {.n_loops = 1,
-                                     .n_workers = 1,
+                                     .n_workers = n_workers,
                                      .quick_length = 16,
                                      .heavy_length = 16,
+                                     .n_spares = n_spares,
                                      .worker_nice = WORKER};
 
-    (void)state;
     base = event_base_new();
     return base == NULL || sj_sched_new(&config, &sched) != 0 || sj_sched_start(sched) != 0;
+}
+
+static int start(void **state)
+{
+    (void)state;
+    return start_with(1, 0);
 }
 
 static int end(void **state)
@@ -321,6 +331,54 @@ static void who_sleeps_in_its_task_goes_on_yielding(void **state)
     fini(&around);
 }
 
+static void run_blocking(struct sj_task *task)
+{
+    sj_blocking_enter();
+    run_when_told(task);
+}
+
+/* As many tasks as there are workers block, or more; with or without spares in their places.
+ * Sleeping takes no core, and is no starvation. */
+static void while_all_block_they_go_on_yielding(unsigned n_spares)
+{
+    struct timeval pause = {.tv_usec = PAUSE_MS * 1000};
+    struct look_around around[N_BLOCKING];
+    unsigned n = n_spares == 0 ? N_WORKERS : N_BLOCKING;
+
+    assert_int_equal(start_with(N_WORKERS, n_spares), 0);
+    skip_unless_allowed();
+    start_guard();
+    for (unsigned i = 0; i < n; i++) {
+        init(&around[i], run_blocking);
+        assert_int_equal(sj_sched_submit(sched, &around[i].task), 0);
+        sem_wait(&around[i].begun);
+    }
+    for (unsigned i = 0; i < n; i++)
+        while (!sleeps(around[i].thread))
+            sched_yield();
+    event_base_loopexit(base, &pause);
+    event_base_dispatch(base);
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(sched_getscheduler(around[i].thread), SCHED_IDLE);
+        sem_post(&around[i].goes_on);
+    }
+    sj_sched_stop(sched);
+    for (unsigned i = 0; i < n; i++)
+        fini(&around[i]);
+}
+
+static void who_blocks_beside_spares_goes_on_yielding(void **state)
+{
+    (void)state;
+    while_all_block_they_go_on_yielding(N_BLOCKING);
+}
+
+static void who_blocks_without_spares_goes_on_yielding(void **state)
+{
+    (void)state;
+    while_all_block_they_go_on_yielding(0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +390,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(stopping_entitles, start, end),
         cmocka_unit_test_setup_teardown(nothing_ticks_without_heavy_tasks, start, end),
         cmocka_unit_test_setup_teardown(who_sleeps_in_its_task_goes_on_yielding, start, end),
+        cmocka_unit_test_teardown(who_blocks_beside_spares_goes_on_yielding, end),
+        cmocka_unit_test_teardown(who_blocks_without_spares_goes_on_yielding, end),
         cmocka_unit_test(who_starves_is_entitled),
     };
 

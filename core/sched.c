@@ -207,6 +207,17 @@ bool sj_sched_has_heavy(const struct sj_sched *sched)
     return false;
 }
 
+unsigned sj_sched_in_work(struct sj_sched *sched)
+{
+    unsigned n = 0;
+
+    pthread_mutex_lock(&sched->hands.lock);
+    for (unsigned i = 0; i < sched->config.n_workers; i++)
+        n += sched->workers[i]->n_away + !sj_idle_is_announced(&sched->idle_workers, i);
+    pthread_mutex_unlock(&sched->hands.lock);
+    return n;
+}
+
 unsigned sj_sched_loops(const struct sj_sched *sched)
 {
     return sched->config.n_loops;

@@ -52,6 +52,9 @@ int sj_sched_start(struct sj_sched *sched);
  * ended.  Whoever wants connections to end first sees to that before (http/server.c does). */
 void sj_sched_stop(struct sj_sched *sched);
 
+/* Any thread; a moment's answer: the heavy tasks that stop would wait for. */
+unsigned sj_sched_in_work(struct sj_sched *sched);
+
 /* After stop: delivers, on the calling thread, what other threads have posted to loops since. */
 void sj_sched_flush(struct sj_sched *sched);
 

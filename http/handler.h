@@ -85,7 +85,8 @@ struct sj_module {
     /* All may be NULL; all by the controlling thread.  start: before any thread runs; 0 and, if
      * it likes, `*context`, or -errno: the server does not start.  reload: with the index, while
      * handlers run; -errno and a line in `error`: the module goes on with what it had.  stop: after
-     * all calls have ended and the loops have stopped, their bases still exist. */
+     * all calls have ended, for which the server waits, and the loops have stopped; their bases
+     * still exist. */
     int (*start)(const struct sj_setup *setup, void **context);
     int (*reload)(void *context, char *error, size_t error_size);
     void (*stop)(void *context);

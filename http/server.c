@@ -307,6 +307,9 @@ static int run(struct sj_server *server)
     if (n_known > 0)
         serve_early(server, n_known);
     event_base_dispatch(server->base);
+    if (server->is_ready)
+        sj_log(server->service.log, SJ_LOG_INFO, "ending; tasks of workers that are waited for: %u",
+               sj_sched_in_work(server->sched));
     sj_sched_stop(server->sched);
     return 0;
 }

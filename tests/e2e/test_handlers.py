@@ -438,6 +438,19 @@ def term_answers_what_is_accepted():
         true(time.monotonic() - start < 10, "the end took %.1f s" % (time.monotonic() - start))
 
 
+@test
+def who_is_waited_for_at_the_end_is_said():
+    with serve("/b=tasks:block,class=blocking", options=["--drain-timeout", "100ms"]) as server, Client(server.address) as client:
+        client.send(request("/b?ms=2000"))
+
+        def has_begun():
+            return states(server)[0] == 1
+        wait_for(has_begun)
+        server.kill(signal.SIGTERM)
+        equal(client.read().status, 503)
+        server.wait_line("ending; tasks of workers that are waited for: 1")
+
+
 @table([
     ("no file", ["--module", "/nowhere.so"], 1, "--module"),
     ("no such module", ["--route", "/a=none:b"], 2, "no module is called 'none'"),

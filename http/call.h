@@ -89,6 +89,7 @@ struct sj_call {
     enum sj_where where; /* that it runs, or is to run next */
     bool has_next;       /* `step` has been named and has not run */
     bool has_blocked;
+    bool is_lesson; /* the next step is the handler itself, whose time says whether it is quick */
     int result;
     uint64_t queue_ns, run_ns; /* of the last step */
     int status;

@@ -53,7 +53,9 @@ static void count_step(struct sj_call *call, struct sj_shard *shard, enum sj_run
 
     sj_histogram_record(&cell->queue_delay, call->queue_ns);
     sj_histogram_record(&cell->run_time, call->run_ns);
-    sj_route_learn(call->route, where, call->run_ns, call->has_blocked);
+    if (call->is_lesson)
+        sj_route_learn(call->route, where, call->run_ns, call->has_blocked);
+    call->is_lesson = false;
 }
 
 /* A step may only put the end off if it has said what comes then. */
@@ -251,6 +253,7 @@ enum sj_call_start sj_call_start(struct sj_call *call)
     call->notice.deliver = on_notice;
     call->accepted_ns = sj_loop_now_ns(call->owner->loop);
     call->has_next = true;
+    call->is_lesson = route->handler->kind == SJ_SYNC;
     if (call->where != SJ_ON_LOOP && sj_route_class_of(route) == SJ_CLASS_QUICK) {
         call->has_started = true;
         sj_call_acquire(call);

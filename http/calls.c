@@ -20,10 +20,12 @@ struct sj_connection *sj_calls_find(const struct sj_shard *shard, const struct s
 {
     struct sj_connection *connection = sj_handle_resolve(shard->handles, handle);
 
-    /* lent: the exchange is the runner's, and what it runs is not what tells of itself here */
+    /* lent: the exchange is the runner's, and what it runs is not what tells of itself here;
+     * another call: the next request's, that has not started */
     if (connection == NULL || connection->handle.request != handle->request ||
         sj_lend_is_lent(&connection->lend) || connection->exchange == NULL ||
-        connection->exchange->call == NULL)
+        connection->exchange->call == NULL ||
+        connection->exchange->call->handle.request != handle->request)
         return NULL;
     return connection;
 }

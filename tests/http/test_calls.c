@@ -42,6 +42,11 @@ static int wait_for_end(struct sj_call *call)
     return SJ_LATER;
 }
 
+static int give_more(struct sj_call *call)
+{
+    return sj_answer_text(call, "more");
+}
+
 static int two_steps(struct sj_call *call)
 {
     return sj_call_then(call, SJ_ON_WORKER, give);
@@ -105,6 +110,7 @@ static int make_plug(void **state)
                                     "/forget=m:forget,class=quick",
                                     "/much=m:much,class=quick",
                                     "/file=m:file,class=quick",
+                                    "/learned=m:give",
                                     "/few=m:give,class=heavy,queue=2",
                                     "/blocking=m:give,class=blocking"};
     const struct sj_option_list list = {options, sizeof(options) / sizeof(*options)};
@@ -210,6 +216,31 @@ static void a_step_can_follow_elsewhere(void **state)
     work();
     plug_settle(&plug);
     answered("\r\n\r\ngiven", 2);
+}
+
+static enum sj_route_class class_of(const char *prefix)
+{
+    return sj_route_class_of(route_of(prefix));
+}
+
+/* Time stands still here: every run is short. */
+static void only_the_handler_itself_is_learned_from(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < SJ_SHORT_RUNS; i++) {
+        say(ASK("/wait"));
+        sj_call_then(pending, SJ_ON_WORKER, give_more);
+        plug_settle(&plug);
+        work();
+        plug_settle(&plug);
+        assert_int_equal(class_of("/learned"), SJ_CLASS_HEAVY);
+        say(ASK("/learned"));
+        work();
+        plug_settle(&plug);
+        hear(&client);
+    }
+    assert_int_equal(class_of("/learned"), SJ_CLASS_QUICK);
+    assert_int_equal(class_of("/wait"), SJ_CLASS_HEAVY);
 }
 
 static void chunks_end_with_the_handler(void **state)
@@ -427,6 +458,7 @@ int main(void)
         TEST(a_quick_handler_is_run_and_answered_by_a_thief),
         TEST(an_asynchronous_handler_ends_its_call_itself),
         TEST(a_step_can_follow_elsewhere),
+        TEST(only_the_handler_itself_is_learned_from),
         TEST(chunks_end_with_the_handler),
         TEST(to_put_off_without_a_step_is_an_error),
         TEST(fields_that_are_the_servers_are_refused),

@@ -57,7 +57,7 @@ static const struct sj_handler handlers[] = {{"wait", wait_for_end, SJ_ASYNC},
 static int make_plug(void **state)
 {
     static const char *options[] = {"/wait=m:wait,time=5", "/quick=m:end,class=quick",
-                                    "/elsewhere=m:elsewhere,class=quick"};
+                                    "/heavy=m:end", "/elsewhere=m:elsewhere,class=quick"};
     const struct sj_option_list list = {options, sizeof(options) / sizeof(*options)};
 
     (void)state;
@@ -80,6 +80,12 @@ static void say(const char *text)
 {
     tell(&client, text);
     plug_settle(&plug);
+}
+
+static uint64_t n_dropped(struct sj_text path)
+{
+    return sj_route_sum(sj_routes_find(&plug.service.routes, path),
+                        offsetof(struct sj_route_cell, n_dropped));
 }
 
 static void be_loop(unsigned loop)
@@ -111,13 +117,11 @@ static void leave(void)
 
 static void who_leaves_while_it_waits_is_noticed_at_once(void **state)
 {
-    const struct sj_route *wait = sj_routes_find(&plug.service.routes, SJ_TEXT("/wait"));
-
     (void)state;
     say(ASK("/wait"));
     leave();
     assert_int_equal(n_released, 1);
-    assert_int_equal(sj_route_sum(wait, offsetof(struct sj_route_cell, n_dropped)), 1);
+    assert_int_equal(n_dropped(SJ_TEXT("/wait")), 1);
 }
 
 static void who_leaves_after_ending_its_side_is_noticed(void **state)
@@ -214,6 +218,26 @@ static void an_asynchronous_calls_state_is_released_on_its_loop(void **state)
     }
 }
 
+static void a_late_result_is_not_the_next_requests(void **state)
+{
+    (void)state;
+    say(ASK("/heavy"));
+    calling_pass(&plug, 31000);
+    say("POST /wait HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na");
+    calling_work(&plug);
+    plug_settle(&plug);
+    assert_int_equal(n_dropped(SJ_TEXT("/heavy")), 1);
+    say("bc");
+    hear(&client);
+    assert_int_equal(count(&client, "HTTP/1.1"), 1);
+    assert_int_equal(count(&client, "HTTP/1.1 504"), 1);
+    be_loop(0);
+    sj_call_end(pending, 0);
+    plug_settle(&plug);
+    hear(&client);
+    assert_int_equal(count(&client, "HTTP/1.1 200"), 1);
+}
+
 /* Its step has run on a thief, and nobody has its next one yet. */
 static void one_that_is_dropped_on_its_way_back_is_released(void **state)
 {
@@ -252,6 +276,7 @@ int main(void)
         TEST(who_leaves_after_ending_its_side_is_noticed),
         TEST(who_leaves_behind_a_request_that_waits_is_noticed),
         TEST(who_leaves_behind_a_body_is_noticed),
+        TEST(a_late_result_is_not_the_next_requests),
         TEST(one_that_is_dropped_on_its_way_back_is_released),
         TEST(one_that_was_sent_back_meanwhile_is_released),
         TEST(an_asynchronous_calls_state_is_released_on_its_loop),

@@ -82,6 +82,12 @@ static void free_parameters(struct sj_call *call)
     }
 }
 
+static void close_body(struct sj_call *call)
+{
+    close(call->body.file);
+    ck_pr_dec_64(&call->owner->service->n_body_files);
+}
+
 void sj_call_release(struct sj_call *call)
 {
     if (!sj_counted_release(&call->references))
@@ -94,7 +100,7 @@ void sj_call_release(struct sj_call *call)
     free(call->fields);
     free(call->parts);
     if (call->body.file >= 0)
-        close(call->body.file);
+        close_body(call);
     if (call->file >= 0)
         close(call->file);
     pthread_cond_destroy(&call->drained);
@@ -139,11 +145,24 @@ static int open_temporary(void)
     return file;
 }
 
-static int move_to_file(struct sj_body *body)
+/* Uploads have their own share of descriptors, so that connections find theirs. */
+static int open_body(struct sj_service *service)
 {
+    int file = -EMFILE;
+
+    if (ck_pr_faa_64(&service->n_body_files, 1) < service->max_body_files)
+        file = open_temporary();
+    if (file < 0)
+        ck_pr_dec_64(&service->n_body_files);
+    return file;
+}
+
+static int move_to_file(struct sj_call *call)
+{
+    struct sj_body *body = &call->body;
     int error;
 
-    body->file = open_temporary();
+    body->file = open_body(call->owner->service);
     if (body->file < 0)
         return body->file;
     error = write_all(body->file, body->bytes, (size_t)body->length, 0);
@@ -173,7 +192,7 @@ int sj_call_add_body(struct sj_call *call, const char *from, size_t length)
     int error = 0;
 
     if (body->file < 0 && body->length + length > SJ_BODY_IN_MEMORY)
-        error = move_to_file(body);
+        error = move_to_file(call);
     if (error == 0 && body->file >= 0)
         error = write_all(body->file, from, length, body->length);
     else if (error == 0 && body->length + length + 1 > body->capacity)

@@ -35,11 +35,13 @@ struct sj_service {
     struct sj_log *log;
     struct sj_addresses *addresses; /* NULL: no limit for each client address */
     uint64_t max_connections;
+    uint64_t max_body_files; /* descriptors that requests' bodies may take */
     struct sj_shard **shards;
     unsigned n_shards;
-    int drained;        /* eventfd: look whether draining has ended */
-    unsigned int state; /* enum sj_service_state; ck_pr, only ever rises */
-    uint64_t n_open;    /* ck_pr; connections, from accept to close */
+    int drained;           /* eventfd: look whether draining has ended */
+    unsigned int state;    /* enum sj_service_state; ck_pr, only ever rises */
+    uint64_t n_open;       /* ck_pr; connections, from accept to close */
+    uint64_t n_body_files; /* ck_pr */
 };
 
 struct sj_shard {

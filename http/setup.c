@@ -192,6 +192,7 @@ static int set_limits(struct sj_server *server)
     if (config->connections == 0)
         service->max_connections =
             files > 4 * SJ_OWN_FILES ? (files - SJ_OWN_FILES) / 4 * 3 : files / 2;
+    service->max_body_files = files / 8; /* a half of what connections leave */
     if (config->connections_per_address == 0)
         return 0;
     service->addresses = sj_addresses_new(config->connections_per_address);

@@ -54,6 +54,7 @@ void plug_init(struct plug *plug)
     plug->service.limits = (struct sj_request_limits){8192, 100, 32768};
     plug->service.site = (struct sj_static){plug->site.index, true};
     plug->service.max_connections = 1000;
+    plug->service.max_body_files = 10;
     plug->service.shards = plug->shards;
     plug->service.n_shards = PLUG_LOOPS;
     plug->service.drained = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

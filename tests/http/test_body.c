@@ -129,17 +129,23 @@ static void say(const char *text)
     say_octets(&client, text, strlen(text));
 }
 
-static void post(struct client *by, const char *path, size_t length)
+/* All but the last octets. */
+static void post_but(struct client *by, const char *path, size_t length, size_t last)
 {
     char head[128];
 
     snprintf(head, sizeof(head), "POST %s HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n", path,
              length);
     say_octets(by, head, strlen(head));
-    say_octets(by, pattern, length);
+    say_octets(by, pattern, length - last);
     for (size_t i = 0; i < length / 16384; i++) /* a turn reads so much */
         plug_settle(&plug);
     hear(by);
+}
+
+static void post(struct client *by, const char *path, size_t length)
+{
+    post_but(by, path, length, 0);
 }
 
 static void a_body_may_come_in_pieces(void **state)
@@ -283,6 +289,32 @@ static void without_descriptors_long_ones_are_503(void **state)
     }
 }
 
+static void uploads_leave_descriptors_to_others(void **state)
+{
+    unsigned n_first = (unsigned)plug.service.max_body_files, n_whole = 0, n_refused = 0;
+    struct client many[MANY];
+
+    (void)state;
+    assert_true(n_first < MANY);
+    for (unsigned i = 0; i < MANY; i++) {
+        client_init(&many[i], plug_connect(&plug, i % PLUG_LOOPS));
+        post_but(&many[i], "/a", SJ_BODY_IN_MEMORY + 2, 1);
+    }
+    for (unsigned i = 0; i < MANY; i++) {
+        say_octets(&many[i], pattern + SJ_BODY_IN_MEMORY + 1, 1);
+        plug_settle(&plug);
+        hear(&many[i]);
+        n_whole += count(&many[i], "\r\n\r\nwhole");
+        n_refused += count(&many[i], "HTTP/1.1 503");
+        client_fini(&many[i]);
+    }
+    assert_int_equal(n_whole, n_first);
+    assert_int_equal(n_refused, MANY - n_first);
+    assert_int_equal(n_opened, n_first);
+    post(&client, "/a", SJ_BODY_IN_MEMORY + 1);
+    assert_int_equal(count(&client, "\r\n\r\nwhole"), 1);
+}
+
 static void one_that_ends_too_early_is_nobodys(void **state)
 {
     (void)state;
@@ -310,6 +342,7 @@ int main(void)
         TEST(writes_may_be_interrupted_and_short),
         TEST(on_a_full_disk_it_is_500),
         TEST(without_descriptors_long_ones_are_503),
+        TEST(uploads_leave_descriptors_to_others),
         TEST(one_that_ends_too_early_is_nobodys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,7 +83,7 @@ static void write_labels(FILE *to, const struct sj_route *route)
 
         if (octet == '"' || octet == '\\')
             fputc('\\', to);
-        fputc(octet == '\n' ? ' ' : octet, to);
+        fputc(octet, to);
     }
     fprintf(to, "%s\",handler=\"%s:%s\"", route->prefix.length == 0 ? "/" : "",
             route->module->module->name, route->handler->name);

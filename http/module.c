@@ -28,6 +28,13 @@ static bool is_name(const char *name)
     return name != NULL && name[0] != '\0' && name[strspn(name, letters)] == '\0';
 }
 
+static bool has_all(const struct sj_handler *row)
+{
+    while (row->name != NULL && row->handle != NULL)
+        row++;
+    return row->name == NULL;
+}
+
 static int check(const struct sj_modules *modules, const struct sj_module *module,
                  const char *option, char *error, size_t error_size)
 {
@@ -39,7 +46,7 @@ static int check(const struct sj_modules *modules, const struct sj_module *modul
                  "--module %s: built for version %u of scrubjay/handler.h, this is %u: build it "
                  "again",
                  option, module->abi, SJ_ABI);
-    else if (!is_name(module->name) || module->handlers == NULL)
+    else if (!is_name(module->name) || module->handlers == NULL || !has_all(module->handlers))
         snprintf(error, error_size,
                  "--module %s: its scrubjay_module needs handlers, and a name of letters, digits, "
                  "- and _",

@@ -50,6 +50,7 @@ static int set_class(const struct parse *parse, const char *value)
     struct sj_route *route = parse->route;
 
     route->is_learned = strcmp(value, "learned") == 0 || strcmp(value, "quick") == 0;
+    route->route_class = SJ_CLASS_HEAVY;
     if (strcmp(value, "learned") == 0)
         return 0;
     if (route->handler->kind == SJ_ASYNC)
@@ -151,6 +152,24 @@ static int parse_handler(const struct parse *parse, const char *at, const char *
                   (int)length, at);
 }
 
+/* Paths are compared when they have been decoded and their dot segments resolved. */
+static bool can_match(struct sj_text prefix)
+{
+    const char *end = prefix.at + prefix.length;
+
+    for (const char *at = prefix.at; at < end; at++) {
+        if ((unsigned char)*at < ' ' || *at == '\x7f' || strchr("%?#", *at) != NULL)
+            return false;
+        if (*at == '/') {
+            size_t length = strcspn(at + 1, "/=");
+
+            if (length == 0 || (at[1] == '.' && (length == 1 || (length == 2 && at[2] == '.'))))
+                return false;
+        }
+    }
+    return true;
+}
+
 static int parse_prefix(const struct parse *parse, const char **end)
 {
     struct sj_route *route = parse->route;
@@ -162,6 +181,9 @@ static int parse_prefix(const struct parse *parse, const char **end)
     while (length > 0 && route->option[length - 1] == '/')
         length--;
     route->prefix = (struct sj_text){route->option, length};
+    if (!can_match(route->prefix))
+        return refuse(parse, "no path has that prefix: write it decoded, without empty or dot "
+                             "segments");
     for (const struct sj_route *other = parse->routes->items; other < route; other++)
         if (sj_text_equals(other->prefix, route->prefix))
             return refuse(parse, "%s has the same prefix", other->option);

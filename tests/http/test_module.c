@@ -190,13 +190,14 @@ static void a_path_is_not_empty_nor_too_long(void **state)
 
 static void what_is_no_module_for_this_server_is_refused(void **state)
 {
+    static const struct sj_handler no_function[] = {{"x", NULL, SJ_SYNC}, {0}};
     static const struct sj_module wrongs[] = {
         {SJ_ABI + 1, "a", handlers, NULL, NULL, NULL}, {SJ_ABI, NULL, handlers, NULL, NULL, NULL},
         {SJ_ABI, "", handlers, NULL, NULL, NULL},      {SJ_ABI, "a:b", handlers, NULL, NULL, NULL},
-        {SJ_ABI, "a", NULL, NULL, NULL, NULL},
+        {SJ_ABI, "a", NULL, NULL, NULL, NULL},         {SJ_ABI, "a", no_function, NULL, NULL, NULL},
     };
-    static const char *const whys[] = {"build it again", "a name of", "a name of", "a name of",
-                                       "needs handlers"};
+    static const char *const whys[] = {"build it again", "a name of",      "a name of",
+                                       "a name of",      "needs handlers", "needs handlers"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(wrongs) / sizeof(*wrongs); i++) {

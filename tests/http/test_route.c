@@ -104,6 +104,22 @@ static void settings_are_read(void **state)
     assert_false(route->is_learned);
 }
 
+static void the_last_of_two_classes_counts(void **state)
+{
+    const struct sj_route *route = make_one("/a=m:one,class=quick,class=learned");
+
+    (void)state;
+    assert_int_equal(sj_route_class_of(route), SJ_CLASS_HEAVY);
+    assert_true(route->is_learned);
+}
+
+static void a_prefix_may_have_dots_and_spaces(void **state)
+{
+    (void)state;
+    make_one("/.a b/c..=m:one");
+    assert_string_equal(found("/.a b/c../d"), "one");
+}
+
 static void what_is_wrong_is_refused_and_named(void **state)
 {
     static const struct {
@@ -112,6 +128,13 @@ static void what_is_wrong_is_refused_and_named(void **state)
         {"", "begins with /"},
         {"a=m:one", "begins with /"},
         {"/a", "begins with /"},
+        {"/a%20b=m:one", "no path has that prefix"},
+        {"/a?b=m:one", "no path has that prefix"},
+        {"/a#b=m:one", "no path has that prefix"},
+        {"/a\nb=m:one", "no path has that prefix"},
+        {"/a//b=m:one", "no path has that prefix"},
+        {"/a/../b=m:one", "no path has that prefix"},
+        {"/a/.=m:one", "no path has that prefix"},
         {"/a=", "PREFIX=MODULE:HANDLER"},
         {"/a=m", "PREFIX=MODULE:HANDLER"},
         {"/a=m,x:one", "PREFIX=MODULE:HANDLER"},
@@ -261,6 +284,8 @@ int main(void)
         TEST(the_root_is_every_path),
         TEST(settings_have_defaults),
         TEST(settings_are_read),
+        TEST(the_last_of_two_classes_counts),
+        TEST(a_prefix_may_have_dots_and_spaces),
         TEST(what_is_wrong_is_refused_and_named),
         TEST(a_prefix_is_given_once),
         TEST(short_runs_in_a_row_make_it_quick),

@@ -29,6 +29,7 @@ void sj_blocking_enter(void)
     if (hand != NULL) {
         sem_post(&hand->wake);
     } else if (sj_hand_start_spare(worker) != 0) {
+        sj_count(&worker->counters.blocked, (uint64_t)-1);
         self->left = NULL;
         self->worker = worker;
         self->hand->place = worker;

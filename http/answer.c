@@ -128,12 +128,13 @@ int sj_answer_text(struct sj_call *call, const char *text)
 int sj_answer_memory(struct sj_call *call, const void *bytes, size_t length,
                      void (*release)(void *argument), void *argument)
 {
-    struct sj_block *block = call->streams ? NULL : block_new(0);
+    bool is_nothing = call->streams || length == 0;
+    struct sj_block *block = is_nothing ? NULL : block_new(0);
 
     if (block == NULL) {
         if (release != NULL)
             release(argument);
-        return call->streams ? -EALREADY : -ENOMEM;
+        return call->streams ? -EALREADY : length == 0 ? 0 : -ENOMEM;
     }
     block->bytes = bytes;
     block->length = length;
@@ -231,18 +232,16 @@ static void wait_for_room(struct sj_call *call)
     pthread_mutex_lock(&call->lock);
 }
 
-/* With the lock.  A step on the connection's own quick task is sent when it has ended, and until
- * then nothing can be. */
-static int put(struct sj_call *call, struct sj_block *block, bool is_on_loop)
+/* With the lock. */
+static int put(struct sj_call *call, struct sj_block *block)
 {
-    bool is_async = call->where == SJ_ON_LOOP;
     int error = 0;
 
-    if (!is_on_loop && is_full(call))
+    if (sj_loop_self() == NULL && is_full(call))
         wait_for_room(call);
     if (sj_call_is_over(call))
         return -EPIPE;
-    if (is_async && is_full(call))
+    if (call->where == SJ_ON_LOOP && is_full(call))
         return -EAGAIN;
     if (!call->streams)
         error = begin_stream(call);
@@ -252,17 +251,24 @@ static int put(struct sj_call *call, struct sj_block *block, bool is_on_loop)
         append(&call->fresh, block);
         call->n_waiting += block->length;
     }
-    if (!call->is_noticed && (is_async || !is_on_loop)) {
-        call->is_noticed = true;
-        sj_call_acquire(call); /* the notice's own */
-        sj_loop_post(call->owner->loop, &call->notice);
-    }
     return 0;
+}
+
+/* With the lock: shall the owner be told?  A step on the connection's own quick task is sent when
+ * it has ended, and until then nothing can be. */
+static bool takes_notice(struct sj_call *call)
+{
+    if (call->is_noticed || (call->where != SJ_ON_LOOP && sj_loop_self() != NULL))
+        return false;
+    call->is_noticed = true;
+    sj_call_acquire(call); /* the notice's own */
+    return true;
 }
 
 int sj_answer_chunk(struct sj_call *call, const void *bytes, size_t length)
 {
     struct sj_block *block = NULL;
+    bool is_news;
     int error;
 
     if (length > 0 && !sj_call_has_no_body(call)) {
@@ -271,8 +277,11 @@ int sj_answer_chunk(struct sj_call *call, const void *bytes, size_t length)
             return -ENOMEM;
     }
     pthread_mutex_lock(&call->lock);
-    error = put(call, block, sj_loop_self() != NULL);
+    error = put(call, block);
+    is_news = error == 0 && takes_notice(call);
     pthread_mutex_unlock(&call->lock);
+    if (is_news) /* not with the lock: who is woken wants it */
+        sj_loop_post(call->owner->loop, &call->notice);
     if (error != 0)
         free(block);
     return error;

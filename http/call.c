@@ -264,6 +264,10 @@ static const char *keep_parameter(struct sj_call *call, const char *at, const ch
     for (to = parameter->value; at < end; to++)
         *to = decode_one(&at, end);
     *to = '\0';
+    if (strlen(parameter->value) != (size_t)(to - parameter->value)) { /* a text cannot say it */
+        free(parameter);
+        return NULL;
+    }
     parameter->next = call->parameters;
     call->parameters = parameter;
     return parameter->value;
@@ -297,9 +301,7 @@ int sj_call_number(struct sj_call *call, const char *name, uint64_t most, uint64
         if (!sj_octet_is_digit(*text))
             return -EINVAL;
         if (__builtin_mul_overflow(read, 10, &read) ||
-            __builtin_add_overflow(read, (uint64_t)(*text - '0'), &read))
-            read = UINT64_MAX;
-        if (read > most)
+            __builtin_add_overflow(read, (uint64_t)(*text - '0'), &read) || read > most)
             return -ERANGE;
     }
     *number = read;

@@ -58,14 +58,26 @@ static void count_step(struct sj_call *call, struct sj_shard *shard, enum sj_run
     call->is_lesson = false;
 }
 
+/* 405 has to come with a field that only the handler knows (RFC 9110 section 15.5.6). */
+static bool is_result(int result)
+{
+    return result <= 0 || (result >= 400 && result <= 599 && result != 405);
+}
+
 /* A step may only put the end off if it has said what comes then. */
 static void check_result(struct sj_call *call)
 {
     const struct sj_route *route = call->route;
 
-    if (call->result == SJ_LATER && !call->has_next) {
-        sj_log(route->log, SJ_LOG_ERROR, "route %s: %s:%s put its answer off but named no step",
-               route->option, route->module->module->name, route->handler->name);
+    if (call->result == SJ_LATER && call->has_next)
+        return;
+    if (!is_result(call->result)) {
+        sj_log_limited(route->log, &call->owner->complained_ns, SJ_LOG_ERROR,
+                       "route %s: %s:%s %s (%d)", route->option, route->module->module->name,
+                       route->handler->name,
+                       call->result == SJ_LATER ? "put its answer off but named no step"
+                                                : "ended with what is no result",
+                       call->result);
         call->result = 500;
     } else if (call->result < 0 && !sj_call_is_over(call)) {
         sj_log_limited(route->log, &call->owner->complained_ns, SJ_LOG_ERROR,

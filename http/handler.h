@@ -21,7 +21,8 @@
  * is there, its body too, and returns what has become of it:
  *
  *     0             answered, by the sj_answer_ calls made until then (200 without any)
- *     400 to 599    answered by the server's own page for that status, whatever was set before
+ *     400 to 599    answered by the server's own page for that status, whatever was set before;
+ *                   but not 405, which the handler has to answer itself, with the field Allow
  *     below 0       -errno: 500, and the log has the reason
  *     SJ_LATER      not yet; see "Later"
  *
@@ -104,7 +105,7 @@ SJ_API const char *sj_call_rest(const struct sj_call *call);   /* the path behin
 SJ_API const char *sj_call_query(const struct sj_call *call);  /* raw; NULL: there was no "?" */
 
 /* A parameter of the query, decoded ("+" is a space): the first of that name, "" when it has no
- * value; NULL: there is none, or no memory. */
+ * value; NULL: there is none, or no memory, or it has a NUL (%00) in it. */
 SJ_API const char *sj_call_parameter(struct sj_call *call, const char *name);
 
 /* The same as a decimal number of at most `most`: 0; -ENOENT: there is none; -EINVAL: it is no such

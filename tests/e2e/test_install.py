@@ -75,6 +75,23 @@ def the_examples_are_built_as_they_say_and_run():
 
 
 @test
+def the_first_handler_of_the_readme_answers():
+    there = installation()
+    folder = os.path.dirname(temporary())
+    with open(os.path.join(TOP, "README.md")) as file:
+        text = file.read()
+    with open(os.path.join(folder, "hello.c"), "w") as file:
+        file.write(re.search(r"```c\n(.*?)```", text, re.S)[1])
+    run("sh", "-ec", re.search(r"cc -shared .*hello\.c", text)[0], cwd=folder, env=there.env)
+    route = re.search(r"--route (/hello=\S+) /srv", text)[1]
+    longer = re.search(r"--route (/hello=\S+)`", text)[1]
+    for option in (route, longer):
+        with Server("--module", "./hello.so", "--route", option, roots=[Tree()], cwd=folder) as server, Client(server.address) as client:
+            equal(client.get("/hello").body, b"hello, world\n")
+            equal(client.get("/hello?name=jay").body, b"hello, jay\n")
+
+
+@test
 def the_header_stands_alone_in_c_and_cpp():
     header = installation().path(HEADER)
     run("cc", "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-D_POSIX_C_SOURCE=200809L", header)

@@ -17,7 +17,7 @@ from wire import Client, request
 
 MODULES = os.environ.get("MODULES", "")
 TEXT = b"0123456789" * 1000
-NAMES = "show spin fail block fork chunks file states later posted flow".split()
+NAMES = "show spin fail block fork chunks file states later posted flow split".split()
 
 
 def module(name="tests/modules/tasks.so"):
@@ -214,6 +214,23 @@ def blocking_handlers_run_beside_each_other():
 
 
 @test
+def subtasks_that_block_are_joined_beside_each_other():
+    for spares in (64, 3, 0):
+        with serve(options=["--workers", "2", "--spares", spares]) as server:
+            clients = [Client(server.address, timeout=60) for _ in range(24)]
+            for _ in range(3):
+                for i, client in enumerate(clients):
+                    client.send(request(("/split?n=12&ms=9", "/block?say&ms=7", "/spin?us=300", "/split?n=3&ms=2")[i % 4]))
+                for client in clients:
+                    equal(client.read().status, 200)
+
+            def all_released():
+                made, released = states(server)
+                return made == released
+            wait_for(all_released)
+
+
+@test
 def without_spares_blocking_handlers_queue():
     with Server("--workers", "1", "--spares", "0", "--module", module(), "--route", "/b=tasks:block,class=blocking", roots=[Tree()]) as server:
         clients = [Client(server.address) for _ in range(3)]
@@ -355,7 +372,7 @@ def states_are_released_once_whoever_leaves():
     with serve("/short=tasks:block,time=100ms,class=blocking", "/narrow=tasks:later,running=2",
                expected_errors="tasks:chunks|tasks:flow") as server:
         targets = ["/later?ms=20", "/later?ms=2000", "/later?then", "/block?ms=5", "/block?say&ms=20", "/short?ms=300", "/narrow?ms=30",
-                   "/chunks?n=50&size=20000", "/flow?n=50", "/posted", "/file?length=9000", "/spin?us=300"]
+                   "/chunks?n=50&size=20000", "/flow?n=50", "/posted", "/file?length=9000", "/spin?us=300", "/split?n=6&ms=5"]
 
         def annoy(seed):
             chance = random.Random(seed)

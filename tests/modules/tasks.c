@@ -158,6 +158,36 @@ static int fork_join(struct sj_call *call)
     return sj_answer_text(call, line);
 }
 
+struct nap {
+    struct sj_subtask subtask;
+    uint64_t ms;
+};
+
+static void nap(struct sj_subtask *subtask)
+{
+    sj_blocking_begin();
+    sleep_ms(((struct nap *)subtask)->ms);
+    sj_blocking_end();
+}
+
+/* ?n= subtasks that sleep for 0, 1, 2 .. ?ms= ms. */
+static int split(struct sj_call *call)
+{
+    struct nap naps[64];
+    uint64_t n = number(call, "n", 8), ms = number(call, "ms", 10);
+    struct sj_fork fork;
+
+    if (make_state(call, 1) == NULL)
+        return -ENOMEM;
+    sj_fork_begin(&fork);
+    for (uint64_t i = 0; i < n && i < 64; i++) {
+        naps[i] = (struct nap){{nap, {0}}, i % (ms + 1)};
+        sj_fork_spawn(&fork, &naps[i].subtask);
+    }
+    sj_fork_join(&fork);
+    return sj_answer_text(call, "joined\n");
+}
+
 /* ?n= chunks of ?size= octets, ?ms= apart; ?fail= after them. */
 static int chunks(struct sj_call *call)
 {
@@ -350,10 +380,19 @@ static int start(const struct sj_setup *setup, void **context)
 }
 
 static const struct sj_handler handlers[] = {
-    {"show", show, SJ_SYNC},      {"spin", spin, SJ_SYNC},      {"fail", fail, SJ_SYNC},
-    {"block", block, SJ_SYNC},    {"fork", fork_join, SJ_SYNC}, {"chunks", chunks, SJ_SYNC},
-    {"file", file, SJ_SYNC},      {"states", states, SJ_SYNC},  {"later", later, SJ_ASYNC},
-    {"posted", posted, SJ_ASYNC}, {"flow", flow, SJ_ASYNC},     {0},
+    {"show", show, SJ_SYNC},
+    {"spin", spin, SJ_SYNC},
+    {"fail", fail, SJ_SYNC},
+    {"block", block, SJ_SYNC},
+    {"fork", fork_join, SJ_SYNC},
+    {"chunks", chunks, SJ_SYNC},
+    {"file", file, SJ_SYNC},
+    {"states", states, SJ_SYNC},
+    {"later", later, SJ_ASYNC},
+    {"posted", posted, SJ_ASYNC},
+    {"flow", flow, SJ_ASYNC},
+    {"split", split, SJ_SYNC},
+    {0},
 };
 
 SJ_MODULE = {.abi = SJ_ABI, .name = "tasks", .handlers = handlers, .start = start, .stop = stop};

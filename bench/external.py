@@ -9,22 +9,21 @@ import sys
 import time
 
 import servers
-from servers import Row, Unusable
+from peers import Row
+from servers import Unusable
+from workloads import NAME_MS, ROUND_TRIP_MS, SLEEP_MS
 
 NAME = "pages.bench.test"  # .test is reserved: no other name server knows it
-ROUND_TRIP_MS = 40  # to the pages
-NAME_MS = 40  # until the name server answers
 PAGE_BYTES = 10_000
 XML_RECORDS = 20_000  # 3.3 MB: some 100 ms to fetch and parse in Python
 FILE_BYTES = 1 << 20
-SLEEP_MS = 280
 SLEEP_PARTS = 10
 ATTEMPTS = 20
 POOL = 2 * servers.CORES
 
-NGINX = Row("external", "nginx", "nginx", "-p $work -e $work/external.log -c $config", config="external.conf")
-FAR = Row("delay", "$DELAY", "", f"$port $to {ROUND_TRIP_MS}")
-NAMES = Row("names", sys.executable, "", f"$bench/names.py $port {NAME} {NAME_MS}")
+NGINX = Row("external", "", "nginx", "nginx", "-p $work -e $work/external.log -c $config", "external.conf")
+FAR = Row("delay", "", "$DELAY", "", f"$port $to {ROUND_TRIP_MS}")
+NAMES = Row("names", "", sys.executable, "", f"$bench/names.py $port {NAME} {NAME_MS}")
 
 
 def openssl(work, *arguments):
@@ -67,8 +66,8 @@ def write(path, data):
 class External:
     """Starts it all.  `settings` are the environment of the servers, `bodies` what tasks must answer, by what they do."""
 
-    def __init__(self, work, delay):
-        self.work, self.delay, self.started, self.settings = work, delay, [], {}
+    def __init__(self, context):
+        self.context, self.work, self.settings = context, context.work, {}
         source = random.Random(4)
         page = b"<!doctype html><title>Page</title><pre>" + source.randbytes(PAGE_BYTES).hex().encode()[:PAGE_BYTES]
         records, summary = make_records(source)
@@ -83,37 +82,25 @@ class External:
         self.bodies = {"sleep": f"slept {SLEEP_MS} ms\n".encode(), "page": page, "records": summary, "file": data}
 
     def start(self):
-        """Raises Unusable; what has been started then is ended by stop() all the same."""
+        """Raises Unusable."""
         make_certificates(self.work)
         tls_port = servers.free_port()
-        near = self.launch(NGINX, tls_port=tls_port, pages=self.pages)
+        near = self.launch(NGINX, tls_port=tls_port, pages=self.pages, certificates=self.work)
         far = self.launch(FAR, to=near)
         far_tls = self.launch(FAR, to=tls_port)
         self.settings = self.make_settings(near, far, far_tls, self.start_names())
 
-    def stop(self):
-        for server in self.started:
-            servers.stop(server)
-
     def launch(self, row, **more):
-        server = self.new_server(row)
-        return servers.launch(server, self.work, self.work, **more)
-
-    def new_server(self, row):
-        path = servers.locate(row, {"delay": self.delay})
-        if path is None:
-            raise Unusable(f"{row.name} not found" + (f" (apt-get install {row.packages})" if row.packages else ""))
-        self.started.append(servers.Server(row, path))
-        return self.started[-1]
+        return servers.launch(self.context.server(row), self.work, self.work, **more)
 
     def start_names(self):
-        server = self.new_server(NAMES)
-        process, port, log_path = servers.spawn(server, self.work, self.work)
+        server = self.context.server(NAMES)
+        port = servers.spawn(server, self.work, self.work)
         deadline = time.monotonic() + 15
-        while time.monotonic() < deadline and process.poll() is None:
+        while time.monotonic() < deadline and server.processes[0].poll() is None:
             if asks(port):
                 return port
-        raise Unusable("the name server did not start: " + servers.last_words(log_path))
+        raise Unusable("the name server did not start: " + servers.last_words(server.log))
 
     def make_settings(self, near, far, far_tls, dns):
         page, flaky = "page.html", "flaky.html"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The servers of the comparison: one row each, how they are started, checked and ended."""
+"""Peers: how they are found, compiled, started, checked and ended."""
 import http.client
 import os
 import shlex
@@ -8,36 +8,19 @@ import signal
 import socket
 import string
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass, field
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-CORES = len(os.sched_getaffinity(0))
+from peers import HERE, Row
 
-
-@dataclass(frozen=True)
-class Row:
-    name: str
-    program: str  # or $SCRUBJAY, $NULL: paths given by the user
-    packages: str  # of Debian; empty: made here
-    command: str  # $port $root $work $cores $workers $bench $peers $config; $bytes $mode: one process a workload
-    version: str = ""  # arguments that print it
-    config: str = ""  # a template in peers/, filled in like the command
-
-
-# A new peer: one row, and a template in peers/ if it needs a configuration.
-ROWS = (
-    Row("scrubjay", "$SCRUBJAY", "", "serve --control none --cache-dir none --no-compress --listen 127.0.0.1:$port $root", "--version"),
-    Row("null", "$NULL", "", "$port $bytes $cores $mode"),
-    Row("nginx", "nginx", "nginx", "-p $work -e $work/nginx.log -c $config", "-v", "nginx.conf"),
-    Row("h2o", "h2o", "h2o", "-c $config", "--version", "h2o.conf"),
-    Row("lighttpd", "lighttpd", "lighttpd", "-D -f $config", "-v", "lighttpd.conf"),
-    Row("gunicorn", "gunicorn", "gunicorn python3-whitenoise",
-        "-b 127.0.0.1:$port -w $workers --pythonpath $peers wsgi", "--version"),
-    Row("gunicorn-gthread", "gunicorn", "gunicorn python3-whitenoise",
-        "-b 127.0.0.1:$port -w $workers -k gthread --threads 4 --keep-alive 3600"
-        " --pythonpath $peers wsgi", "--version"),
-)
+CPUS = sorted(os.sched_getaffinity(0))
+CORES = len(CPUS)
+COMPILERS = {  # extension: command before the source, libraries behind it
+    ".go": (("go", "build", "-o"), ()),
+    ".cc": (("g++", "-std=c++17", "-O2", "-pthread", "-o"), ("-ltbb",)),
+    ".c": (("gcc", "-std=gnu11", "-O2", "-fopenmp", "-o"), ()),
+}
 
 
 class Unusable(Exception):
@@ -51,28 +34,67 @@ class Server:
     processes: list = field(default_factory=list)
     ports: dict = field(default_factory=dict)  # (bytes, mode) or None: port
     commands: list = field(default_factory=list)
-    version: str = ""
     environment: dict = field(default_factory=dict)  # what it has beside ours
+    home: str = ""  # $work: its own directory
+    admin: int = 0
 
-    def port(self, workload):
-        return self.ports.get((workload.bytes, workload.mode), self.ports.get(None))
+    @property
+    def port(self):
+        return self.ports[None]
+
+    @property
+    def log(self):
+        return os.path.join(self.home, "out")
 
 
-def locate(row, paths):
-    """The program's path, or None.  Programs of the system may live outside an ordinary PATH."""
-    if row.program.startswith("$"):
-        path = paths.get(row.name)
-        return os.path.abspath(path) if path and os.access(path, os.X_OK) else None
-    return shutil.which(row.program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+def compiled(row, built):
+    """Where the program is, or will be, that is made of peers/FILE."""
+    name, extension = os.path.splitext(os.path.basename(row.program))
+    return os.path.join(built, name + extension.replace(".", "-"))
+
+
+def compile_peer(row, built):
+    """Unless it is newer than its source.  Raises Unusable."""
+    source, path = os.path.join(HERE, row.program), compiled(row, built)
+    if os.path.exists(path) and os.path.getmtime(path) > os.path.getmtime(source):
+        return
+    before, after = COMPILERS[os.path.splitext(source)[1]]
+    if not shutil.which(before[0]):
+        raise Unusable(f"there is no {before[0]} to compile it (apt-get install {row.packages})")
+    os.makedirs(built, exist_ok=True)
+    said = subprocess.run([*before, path, source, *after], cwd=built, text=True, check=False, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT,
+                          env=dict(os.environ, GO111MODULE="off", GOFLAGS="", CGO_ENABLED="0",
+                                   GOCACHE=os.path.join(os.path.abspath(built), "go-cache")))
+    if said.returncode != 0:
+        raise Unusable(f"{before[0]}: {said.stdout.strip()[-300:]}")
+
+
+def locate(row, programs):
+    """The program's path; `programs`: ours by name, and where the compiled ones are.  Raises Unusable."""
+    if row.program.startswith("peers/"):
+        path = compiled(row, programs["built"])
+        if not os.path.exists(path):
+            compile_peer(row, programs["built"])
+    elif row.program.startswith("$"):
+        path = programs[row.program[1:].lower()]
+    else:  # may live outside an ordinary PATH
+        path = shutil.which(row.program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") or ""
+    if not os.access(path, os.X_OK):
+        raise Unusable("not found (" + (f"apt-get install {row.packages}" if row.packages else f"make it, or set {row.program}")
+                       + ")")
+    return os.path.abspath(path)
 
 
 def version_of(row, path):
-    if not row.version:
-        return ""
-    said = subprocess.run([path, row.version], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, check=False)
-    lines = (said.stdout + said.stderr).strip().splitlines()
-    return lines[0] if lines else "?"
+    """Debian's versions of its packages, or what our server says."""
+    if row.packages:
+        said = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}, "] + row.packages.split(),
+                              capture_output=True, text=True, check=False)
+        return said.stdout.strip(", ")
+    if row.program == "$SCRUBJAY":
+        return subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
+    return "made here"
 
 
 def free_port():
@@ -81,62 +103,53 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start(row, path, root, work, workloads):
-    """Starts the server, waits until it answers, checks its answers.  Raises Unusable."""
-    server = Server(row, path)
-    try:
-        if "$bytes" in row.command:
-            for key in sorted({(w.bytes, w.mode) for w in workloads}):
-                server.ports[key] = launch(server, root, work, bytes=key[0],
-                                           mode="close" if key[1] == "close" else "")
-        else:
-            server.ports[None] = launch(server, root, work)
-        for workload in workloads:
-            check(server, workload, root)
-    except BaseException:
-        stop(server)
-        raise
-    return server
-
-
-def launch(server, root, work, **more):
-    process, port, log_path = spawn(server, root, work, **more)
-    wait_ready(process, port, log_path)
-    return port
+def cpu_list(first, number):
+    return ",".join(map(str, CPUS[first:first + number]))
 
 
 def spawn(server, root, work, **more):
-    """Starts one process and waits for nothing: (process, port, path of what it says)."""
-    port = free_port()
-    words = dict(port=port, root=root, work=work, cores=CORES, workers=2 * CORES + 1,
-                 bench=HERE, peers=os.path.join(HERE, "peers"), **more)
-    if server.row.config:
-        with open(os.path.join(HERE, "peers", server.row.config), encoding="ascii") as template:
+    """Starts one process and waits for nothing: its port.  `cores`: it runs on the first of the cores only."""
+    row, port, cores = server.row, free_port(), more.get("cores", CORES)
+    if not server.home:
+        server.home = tempfile.mkdtemp(prefix=row.name + ".", dir=work)
+        os.chmod(server.home, 0o755)  # workers may run as another user
+    server.admin = free_port()
+    words = dict(port=port, admin=server.admin, root=root, work=server.home, workers=2 * cores + 1,
+                 bench=HERE, peers=os.path.join(HERE, "peers"), **{"cores": cores, **more})
+    if row.config:
+        with open(os.path.join(HERE, "peers", row.config), encoding="ascii") as template:
             text = string.Template(template.read()).substitute(words)
-        words["config"] = os.path.join(work, server.row.config)
+        words["config"] = os.path.join(server.home, row.config)
         with open(words["config"], "w", encoding="ascii") as config:
             config.write(text)
-    command = [server.path] + shlex.split(string.Template(server.row.command).substitute(words))
-    log_path = os.path.join(work, server.row.name + ".out")
-    with open(log_path, "ab") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=work,
+    command = ["taskset", "-c", cpu_list(0, cores)] if cores < CORES else []
+    command += [server.path] + shlex.split(string.Template(row.command).substitute(words))
+    with open(server.log, "ab") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=server.home,
                                    env=dict(os.environ, BENCH_ROOT=root, PYTHONDONTWRITEBYTECODE="1",
                                             **server.environment),
                                    process_group=0)  # no session: those share the cores as wholes (autogroup)
     server.processes.append(process)
     server.commands.append(shlex.join(command))
-    return process, port, log_path
+    return port
 
 
-def wait_ready(process, port, log_path):
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline and process.poll() is None:
+def launch(server, root, work, **more):
+    """Starts one process, and waits until it accepts connections: its port."""
+    port = spawn(server, root, work, **more)
+    wait_ready(server, port)
+    return port
+
+
+def wait_ready(server, port):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and server.processes[-1].poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
         except OSError:
-            time.sleep(0.05)
-    raise Unusable("did not start: " + last_words(log_path))
+            time.sleep(0.02)
+    raise Unusable("did not start: " + last_words(server.log))
 
 
 def last_words(log_path):
@@ -162,25 +175,29 @@ def first_answer(process, port, target, log_path, seconds=300):
     raise Unusable(f"no answer to {target}: " + last_words(log_path))
 
 
-def check(server, workload, root):
-    """One request: status, length and bytes.  The null server's content is its own."""
-    with open(os.path.join(root, workload.file), "rb") as original:
-        expected = original.read()
-    connection = http.client.HTTPConnection("127.0.0.1", server.port(workload), timeout=10)
+def check_files(port, files, compares):
+    """GETs over one connection, as long as the server keeps it: status, length and, if `compares`, the octets.
+
+    `files`: (target, path) each.  Raises Unusable.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request("GET", "/" + workload.file)
-        answer = connection.getresponse()
-        body = answer.read()
+        for target, path in files:
+            with open(path, "rb") as original:
+                expected = original.read()
+            connection.request("GET", target)
+            answer = connection.getresponse()
+            body = answer.read()
+            if answer.status != 200:
+                raise Unusable(f"{target}: status {answer.status}")
+            if int(answer.headers.get("Content-Length", -1)) != len(expected):
+                raise Unusable(f"{target}: Content-Length {answer.headers.get('Content-Length')}")
+            if len(body) != len(expected) or compares and body != expected:
+                raise Unusable(f"{target}: other octets than the file's")
     except (http.client.HTTPException, OSError) as error:
-        raise Unusable(f"{workload.file}: {error!r}") from error
+        raise Unusable(f"{target}: {error!r}") from error
     finally:
         connection.close()
-    if answer.status != 200:
-        raise Unusable(f"{workload.file}: status {answer.status}")
-    if int(answer.headers.get("Content-Length", -1)) != len(expected):
-        raise Unusable(f"{workload.file}: Content-Length {answer.headers.get('Content-Length')}")
-    if body != expected and (server.row.name != "null" or len(body) != len(expected)):
-        raise Unusable(f"{workload.file}: other bytes than the file's")
 
 
 def stop(server):
@@ -198,3 +215,4 @@ def stop(server):
         except ProcessLookupError:
             pass
         process.wait()
+    server.processes.clear()

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """Start, reload, rollback and compression on a large tree, beside other programs on the same one."""
-import csv
 import json
 import os
 import shutil
@@ -9,17 +8,24 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 
 import measure
+import peers
+import plots
 import report
 import servers
 import trees
+from context import Group, Step
+from report import Headline
 from servers import CORES, Unusable
 
+TITLE = "A large tree"
+PROGRAMS = ("scrubjay",)
+TOOLS = {**trees.TOOLS, "xxhsum": "xxhash"}
 SLOW_ROUNDS = 2
 TEXTS = 4656
-PEERS = ("nginx", "gunicorn")
 LIMIT = "hash"  # the row that others are compared with
 START_WHITENOISE = "import sys; from whitenoise import WhiteNoise; WhiteNoise(None, root=sys.argv[1])"
 CODINGS = ("gz", "br", "zst")
@@ -74,9 +80,8 @@ class Subject:
     def __init__(self, bench, root, target, *options):
         self.bench, self.target = bench, target
         self.control = os.path.join(bench.work, "control.sock")
-        row = servers.Row("scrubjay", "$SCRUBJAY", "", "serve --listen 127.0.0.1:$port "
-                          f"--control {self.control} {' '.join(options)} $root")
-        self.server = servers.Server(row, bench.program)
+        self.server = bench.context.server(peers.Row(peers.SUBJECT, "", "$SCRUBJAY", "", "serve --listen 127.0.0.1:$port "
+                                                     f"--control {self.control} {' '.join(options)} $root"))
         self.start = bench.start(self.server, root, target)
         while self.status()["index"]["generation"] == 0:  # a warm start answers before it has an index
             time.sleep(0.005)
@@ -85,11 +90,11 @@ class Subject:
         return self
 
     def __exit__(self, *_):
-        servers.stop(self.server)
+        self.bench.context.stop(self.server)
 
     @property
     def port(self):
-        return self.server.ports[None]
+        return self.server.port
 
     def ask(self, words):
         return ask(self.control, words)
@@ -98,7 +103,7 @@ class Subject:
         return json.loads(self.ask("status json"))
 
     def cpu_s(self):
-        return measure.cpu_seconds(measure.tree(self.server.processes))
+        return measure.cpu_of(self.server)
 
     def command(self, word):
         """The program's command, and the processor time that it takes of the server."""
@@ -111,7 +116,7 @@ class Subject:
         before, line = self.cpu_s(), self.bench.tree.touch(names)
         began = time.monotonic()
         while not servers.first_answer(self.server.processes[0], self.port, trees.target(names[-1]),
-                                       self.bench.log).endswith(line):
+                                       self.server.log).endswith(line):
             if time.monotonic() - began > 60:
                 raise Unusable("a changed file was not served within a minute")
             time.sleep(0.001)
@@ -154,50 +159,30 @@ def find_python():
     raise Unusable("not found (apt-get install python3-whitenoise)")
 
 
-def peer(name, more=""):
-    row = next(row for row in servers.ROWS if row.name == name)
-    path = servers.locate(row, {})
-    if path is None:
-        raise Unusable(f"not found (apt-get install {row.packages})")
-    return servers.Server(replace(row, command=more + row.command), path)
-
-
 class Bench:
-    def __init__(self, options, work, notes):
-        self.options, self.work, self.notes = options, work, notes
-        self.program = os.path.abspath(options.scrubjay)
-        self.log = os.path.join(work, "scrubjay.out")
+    def __init__(self, context):
+        self.context, self.work = context, context.work
+        self.program = context.program("scrubjay")
         self.times, self.memory, self.sizes = {}, {}, {}
-        os.chmod(work, 0o755)  # workers may run as another user
-        self.tree = trees.Tree(os.path.join(work, "tree"), options.files)
+        self.tree = trees.Tree(os.path.join(self.work, "tree"), trees.n_files(context))
         self.first = trees.target(self.tree.names[0])
-        said = subprocess.run([self.program, "serve", "--help"], capture_output=True, text=True, check=True)
-        self.has_cache = "--cache-dir" in said.stdout
-        self.has_compress = "scrubjay compress" in said.stdout
-
-    def left_out(self, key, error):
-        note = f"{(TIMES | COMPRESSION).get(key, key)}: left out: {error}"
-        if note not in self.notes:
-            self.notes.append(note)
-            print(note, flush=True)
 
     def start(self, server, root, target):
         began = time.monotonic()
         try:
-            process, port, log = servers.spawn(server, root, self.work)
-            server.ports[None] = port
-            servers.first_answer(process, port, target, log)
+            server.ports[None] = servers.spawn(server, root, self.work)
+            servers.first_answer(server.processes[0], server.port, target, server.log)
         except BaseException:
-            servers.stop(server)
+            self.context.stop(server)
             raise
-        return Sample(0, time.monotonic() - began, measure.cpu_seconds(measure.tree(server.processes)))
+        self.context.saw(server)
+        return Sample(0, time.monotonic() - began, measure.cpu_of(server))
 
     def keep(self, key, number, sample):
         self.times.setdefault(key, []).append(replace(sample, number=number))
 
     def cache(self, name, *more):
-        """Options for a cache directory, where the program has them."""
-        return ("--cache-dir", os.path.join(self.work, name), *more) if self.has_cache else ()
+        return ("--cache-dir", os.path.join(self.work, name), *more)
 
     # --- the large tree
 
@@ -213,10 +198,7 @@ class Bench:
         with Subject(self, self.tree.root, self.first, *options) as subject:
             self.keep("cold", number, subject.start)
         with Subject(self, self.tree.root, self.first, *options) as subject:
-            if self.has_cache:
-                self.keep("warm", number, subject.start)
-            else:
-                self.left_out("warm", "this program has no --cache-dir")
+            self.keep("warm", number, subject.start)
             self.full_scans(number, subject)
 
     def full_scans(self, number, subject):
@@ -236,7 +218,7 @@ class Bench:
 
     def without(self):
         """The options of a server without variants."""
-        return ("--no-watch", *(("--cache-dir", "none", "--no-compress") if self.has_cache else ()))
+        return ("--no-watch", "--cache-dir", "none", "--no-compress")
 
     def base(self, *options):
         """The memory of a server of one file."""
@@ -260,12 +242,13 @@ class Bench:
                 self.keep_memory(key, subject.status(), base)
 
     def nginx(self, number):
-        self.peer_start(number, peer("nginx"), "nginx_start", "nginx_hup")
+        self.peer_start(number, "nginx", "nginx_start", "nginx_hup")
 
     def gunicorn(self, number):
-        self.peer_start(number, peer("gunicorn", "--timeout 600 "), "gunicorn", "gunicorn_hup")
+        self.peer_start(number, "gunicorn", "gunicorn", "gunicorn_hup")
 
-    def peer_start(self, number, server, start, hup):
+    def peer_start(self, number, name, start, hup):
+        server = self.context.server(next(row for row in peers.rows_of("index") if row.name == name))
         self.keep(start, number, self.start(server, self.tree.root, self.first))
         try:
             began = time.monotonic()
@@ -273,7 +256,7 @@ class Bench:
             used = measure.cpu_seconds(measure.tree(server.processes[:1])[1:])
             self.keep(hup, number, Sample(0, time.monotonic() - began, used))
         finally:
-            servers.stop(server)
+            self.context.stop(server)
 
     def whitenoise(self, number):
         self.keep("whitenoise", number, timed([find_python(), "-c", START_WHITENOISE, self.tree.root]))
@@ -297,8 +280,6 @@ class Bench:
         self.sizes[key] = sizes
 
     def compress_by_server(self, number):
-        if not self.has_cache:
-            raise Unusable("this program has no --cache-dir")
         root, target = self.texts("texts"), trees.target(self.tree.texts[0])
         shutil.rmtree(os.path.join(self.work, "variants"), ignore_errors=True)
         options = ("--no-watch", *self.cache("variants"))
@@ -319,8 +300,6 @@ class Bench:
         return Sample(0, time.monotonic() - began, subject.cpu_s(), f"{said['served_bytes']:,} in all")
 
     def compress_by_command(self, number):
-        if not self.has_compress:
-            raise Unusable("this program has no such command")
         for key, more in (("compress_two", ["--no-zstd"]), ("compress_one", ["--workers", "1"]), ("compress", [])):
             root = self.texts("texts")
             self.keep(key, number, timed([self.program, "compress", *more, root]))
@@ -335,22 +314,29 @@ class Bench:
     # --- all of it
 
     def run(self):
-        slow = 1 if self.options.quick else SLOW_ROUNDS
-        steps = ((self.limits, 0), (self.own_start, 0), (self.watching, 0), (self.nginx, 0),
-                 (self.memory_a_url, slow), (self.whitenoise, slow), (self.gunicorn, slow),
-                 (self.compress_by_server, slow), (self.compress_by_command, slow),
-                 (self.compress_by_whitenoise, slow))
         timed(["sh", "-c", 'find "$0" -type f -print0 | xargs -0 cat', self.tree.root])  # into the page cache
-        for number in range(self.options.rounds):
-            for step, rounds in steps:
-                if rounds and number >= rounds:
-                    continue
-                print(f"round {number + 1} of {self.options.rounds}: {step.__name__.replace('_', ' ')}",
-                      file=sys.stderr, flush=True)
-                try:
-                    step(number)
-                except (Unusable, OSError, KeyError) as error:
-                    self.left_out(step.__name__.replace("_", " "), error)
+        quick, slow = self.context.quick, 1 if self.context.quick else SLOW_ROUNDS
+        steps = ((self.limits, 0.3, 0), (self.own_start, 1.2, 0), (self.watching, 1, 0), (self.nginx, 0.5, 0),
+                 (self.gunicorn, 4, slow), (self.memory_a_url, 2, slow), (self.whitenoise, 1, slow),
+                 (self.compress_by_command, 60, slow), (self.compress_by_server, 60, slow),
+                 (self.compress_by_whitenoise, 60, slow))
+        scale = 1 if quick else 10
+        self.context.in_rounds([Group(step.__name__.replace("_", " "), [Step(
+            step.__name__.replace("_", " "), seconds * scale, partial(self.run_one, step, rounds))])
+            for step, seconds, rounds in steps])
+
+    def run_one(self, step, rounds, number):
+        if not rounds or number < rounds:
+            try:
+                step(number)
+            except KeyError as error:
+                raise Unusable(f"the server said nothing of {error}") from error
+
+
+def run(context):
+    bench = Bench(context)
+    bench.run()
+    return bench
 
 
 def ratios(bench, samples):
@@ -389,32 +375,33 @@ def memory_table(bench):
     return lines + [""]
 
 
-def markdown(bench, how):
-    n_texts = len(bench.tree.texts[:TEXTS])
-    lines = ["# A large tree", "", f"{report.machine()}.", f"{bench.tree.describe()}; {how}",
-             "Figures: median (least-greatest).", "", "## Start and reload", ""]
-    lines += times_table(bench, TIMES, "x reading and hashing")
+def page(bench):
+    lines = [f"{bench.tree.describe()}.", "", "## Start and reload", ""] + times_table(bench, TIMES, "x reading and hashing")
     lines += ["## Memory of the index", ""] + memory_table(bench)
-    lines += [f"## Compression of {n_texts:,} texts", ""]
-    lines += times_table(bench, COMPRESSION, "bytes of variants")
-    return "\n".join(lines + [f"- {note}" for note in bench.notes]) + "\n"
+    lines += [f"## Compression of {len(bench.tree.texts[:TEXTS]):,} texts", ""]
+    return lines + times_table(bench, COMPRESSION, "bytes of variants")
 
 
-def write_csv(bench, path):
-    with open(path, "w", newline="", encoding="ascii") as file:
-        rows = csv.writer(file)
-        rows.writerow(("what", "round", "seconds", "cpu_s", "bytes_a_url"))
-        for key, samples in bench.times.items():
-            rows.writerows((key, s.number, round(s.seconds, 6), round(s.cpu_s, 3), "") for s in samples)
-        for key, figures in bench.memory.items():
-            rows.writerows((key, number, "", "", round(each, 1)) for number, (each, _) in enumerate(figures))
+def tables(bench):
+    rows = [(key, s.number, round(s.seconds, 6), round(s.cpu_s, 3), "") for key, samples in bench.times.items()
+            for s in samples]
+    rows += [(key, number, "", "", round(each, 1)) for key, figures in bench.memory.items()
+             for number, (each, _) in enumerate(figures)]
+    return {"index": (("what", "round", "seconds", "cpu_s", "bytes_a_url"), rows)}
 
 
-def run(options, work, notes):
-    """The bench, as far as it came: an interrupted one keeps what it has."""
-    bench = Bench(options, work, notes)
-    try:
-        bench.run()
-    except KeyboardInterrupt:
-        notes.append("interrupted: not all rounds were run")
-    return bench
+def draw(bench, folder):
+    rows = {label.replace("`", ""): report.bar([s.seconds * 1000 for s in bench.times[key]]) for key, label in TIMES.items()
+            if key in bench.times}
+    plots.bars(os.path.join(folder, "index.png"), f"Starts and reloads of {bench.tree.describe()}",
+               plots.Axis("ms", "log"), rows)
+    return ["index.png"]
+
+
+def headlines(bench):
+    ours, theirs = ([s.seconds for s in bench.times.get(key, ())] for key in ("cold", "gunicorn"))
+    if not ours or not theirs:
+        return []
+    return [Headline("A", f"WhiteNoise indexes and Gunicorn starts; here {len(bench.tree.names):,} files",
+                     f"{median(ours) * 1000:.0f} ms to the first octet, Gunicorn here {median(theirs) * 1000:.0f}",
+                     f"{median(theirs) / median(ours):.1f}")]

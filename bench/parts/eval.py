@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The log evaluator, POST /eval: Flask, FastAPI and Falcon under Gunicorn, and scrubjay, by workers and clients."""
-import csv
+"""The log evaluator, POST /eval: Flask, FastAPI and Falcon under Gunicorn, and scrubjay, by workers and clients (document B)."""
 import http.client
 import json
 import os
@@ -11,34 +10,26 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 import external
-import load
+import measure
+import plots
 import report
 import servers
-from servers import CORES, Row, Unusable
+from context import Group, Step
+from peers import SUBJECT
+from report import Headline
+from servers import CORES, Unusable
+from workloads import EVAL_CLIENTS, EVAL_QUICK_CLIENTS, EVAL_QUICK_WORKERS, EVAL_WORKERS
 
-REQUESTS, QUICK_REQUESTS = 1000, 200
-CLIENTS, QUICK_CLIENTS = (1, 2, 4, 5, 10, 20), (1, 4, 20)
-WORKERS, QUICK_WORKERS = tuple(range(1, 21)), (1, CORES, 2 * CORES + 1)
+TITLE = "The log evaluator"
+PROGRAMS = ("scrubjay",)
+REQUESTS, QUICK_REQUESTS = 1000, 50
 LINES = 110  # of a request: some 10 ms of evaluation in Python, as in the document
-SUBJECT = "scrubjay"
-GUNICORN = "-b 127.0.0.1:$port -w $count --pythonpath $peers"
-
-ROWS = (
-    Row(SUBJECT, "$SCRUBJAY", "", "serve --control none --cache-dir none --no-compress --listen 127.0.0.1:$port"
-        " --workers $count --module $module --route /eval=eval:eval $root"),
-    Row("flask", "gunicorn", "gunicorn python3-flask", GUNICORN + " eval_flask"),
-    Row("falcon", "gunicorn", "gunicorn python3-falcon", GUNICORN + " eval_falcon"),
-    Row("fastapi", "gunicorn", "gunicorn python3-fastapi uvicorn",
-        GUNICORN + " -k uvicorn.workers.UvicornWorker eval_fastapi"),
-)
-LIBRARIES = "libjansson-dev libpcre2-dev"
-PACKAGES = "/usr/lib/python3/dist-packages/"
-TOOLS = {"ab": "apache2-utils", "gunicorn": "gunicorn", PACKAGES + "flask/__init__.py": "python3-flask",
-         PACKAGES + "falcon/__init__.py": "python3-falcon", PACKAGES + "fastapi/__init__.py": "python3-fastapi",
-         PACKAGES + "uvicorn/__init__.py": "uvicorn"}
+COST_S = 0.012  # of a request, about
+TOOLS = {"ab": "apache2-utils", "/usr/include/jansson.h": "libjansson-dev", "/usr/include/pcre2.h": "libpcre2-dev"}
 
 # Milliseconds a request of FastAPI in the document, by workers, then clients.
 DOCUMENT_CLIENTS = (2, 4, 5, 10, 20)
@@ -148,94 +139,83 @@ def check_rules(server, rules):
 
 
 class Bench:
-    def __init__(self, options, work, notes):
-        self.options, self.work, self.notes = options, work, notes
-        self.requests = QUICK_REQUESTS if options.quick else REQUESTS
-        self.clients = QUICK_CLIENTS if options.quick else CLIENTS
-        self.workers = QUICK_WORKERS if options.quick else WORKERS
-        self.root = os.path.join(work, "root")
-        os.chmod(work, 0o755)
+    def __init__(self, context):
+        self.context, self.samples = context, {}
+        self.requests = QUICK_REQUESTS if context.quick else REQUESTS
+        self.clients = EVAL_QUICK_CLIENTS if context.quick else EVAL_CLIENTS
+        self.workers = EVAL_QUICK_WORKERS if context.quick else EVAL_WORKERS
+        self.root = os.path.join(context.work, "root")
         os.mkdir(self.root)
-        self.module = os.path.join(os.path.abspath(options.modules), "eval.so")
         self.rules = os.path.join(servers.HERE, "peers", "rules.tsv")
         self.payload = make_payload()
-        self.body = os.path.join(work, "request.json")
+        self.body = os.path.join(context.work, "request.json")
         with open(self.body, "w", encoding="ascii") as file:
             json.dump({"payload": self.payload}, file)
         self.expected = expected_of(self.payload, self.rules)
-        self.usable, self.samples = {}, {}
 
-    def leave_out(self, name, error):
-        self.notes.append(f"{name} did not take part: {error}")
-        print(self.notes[-1], flush=True)
-
-    def find(self, row):
-        path = servers.locate(row, {SUBJECT: self.options.scrubjay})
-        if path is None:
-            raise Unusable("not found" + (f" (apt-get install {row.packages})" if row.packages else f": set {row.program}"))
-        if row.name == SUBJECT:
-            said = subprocess.run([path, "serve", "--help"], capture_output=True, text=True, check=False)
-            if "--module" not in said.stdout:
-                raise Unusable("this scrubjay has no --module")
-            if not os.path.exists(self.module):
-                raise Unusable(f"{self.module} is not there (apt-get install {LIBRARIES}, configure, make bench; "
-                               "or set $MODULES)")
-        return path
-
-    def check_rules(self, row):
-        rules = os.path.join(self.work, "rules.tsv")
-        shutil.copy(self.rules, rules)
-        server = self.start(row, self.usable[row], 2, rules)
+    def start(self, row, count, rules):
+        server = self.context.start(row, self.root, {"BENCH_RULES": rules}, count=count,
+                                    modules=self.context.program("modules"))
         try:
-            check_rules(server, rules)
-        finally:
-            servers.stop(server)
-
-    def start(self, row, path, count, rules):
-        server = servers.Server(row, path, environment={"BENCH_RULES": rules})
-        try:
-            server.ports[None] = servers.launch(server, self.root, self.work, count=count, module=self.module)
-            check(server.ports[None], self.payload, self.expected)
+            check(server.port, self.payload, self.expected)
         except BaseException:
-            servers.stop(server)
+            self.context.stop(server)
             raise
         return server
 
-    def run(self):
-        if not shutil.which("ab"):
-            raise Unusable("ab not found (apt-get install apache2-utils)")
-        for row in ROWS:
+    def check_rules(self, row):
+        rules = os.path.join(self.context.work, "rules.tsv")
+        shutil.copy(self.rules, rules)
+        server = self.start(row, 2, rules)
+        try:
+            check_rules(server, rules)
+        finally:
+            self.context.stop(server)
+
+    def find(self):
+        """The rows that take part: of those that are there, ours only if it reads its rules again."""
+        usable = []
+        for row in self.context.rows("eval"):
             try:
-                self.usable[row] = self.find(row)
+                servers.locate(row, self.context.settings.programs)
                 if row.name == SUBJECT:
                     self.check_rules(row)
+                usable.append(row)
             except Unusable as error:
-                self.usable.pop(row, None)
-                self.leave_out(row.name, error)
-        plan = [(count, row) for count in self.workers for row in list(self.usable)]
-        began = time.monotonic()
-        for done, (count, row) in enumerate(plan):
-            report.progress(done, len(plan), began, f"{row.name}: {count} workers")
-            if row in self.usable:
-                self.run_one(row, count)
-        report.progress(len(plan), len(plan), began, "done")
+                self.context.leave_out(row.name, error)
+        return usable
 
-    def run_one(self, row, count):
-        try:
-            server = self.start(row, self.usable[row], count, self.rules)
-        except Unusable as error:
-            del self.usable[row]
-            self.leave_out(row.name, error)
+    def run(self):
+        self.context.need("ab", "apache2-utils")
+        usable = self.find()
+        requests_s = self.requests * COST_S * len(self.clients)
+        self.context.in_rounds([
+            Group(f"{count} worker{'s' * (count > 1)}", [
+                Step(f"{row.name}, {count} workers", 0.6 + 0.2 * count + requests_s / min(count, CORES),
+                     partial(self.run_one, row, count)) for row in usable])
+            for count in self.workers], 1)
+
+    def run_one(self, row, count, _):
+        if row.name in self.context.absent:
             return
         try:
-            load.settle(server)
+            server = self.start(row, count, self.rules)
+        except Unusable as error:
+            self.context.leave_out(row.name, error)
+            return
+        try:
+            measure.settle(server)
             for clients in self.clients:
-                self.samples[row.name, count, clients] = load.ab(server, "/eval", self.body, clients, self.requests,
-                                                                 self.work)
-        except ValueError as error:
-            self.notes.append(f"{row.name}, {count} workers: {error}")
+                words = ("-n", self.requests, "-c", clients, "-p", self.body, "-T", "application/json")
+                self.samples[row.name, count, clients] = measure.ab(server, "/eval", words, self.context.work)
         finally:
-            servers.stop(server)
+            self.context.stop(server)
+
+
+def run(context):
+    bench = Bench(context)
+    bench.run()
+    return bench
 
 
 def cell(sample):
@@ -269,36 +249,42 @@ def document():
     return lines + [""]
 
 
-def markdown(bench, how):
-    lines = ["# The log evaluator", "", f"{report.machine()}.",
-             f"{bench.requests} requests of {LINES} lines by ab, a connection a request; {how}", "",
-             "Milliseconds a request (the time of the run, divided by the requests), by workers and by clients.", ""]
-    for row in ROWS:
-        lines += table(bench, row.name)
-    lines += document() + ["## Versions and commands", ""]
-    for row in bench.usable:
-        lines += [f"- {row.name}: {report.packages(row.packages) or 'made here'}", f"  `{row.program} {row.command}`"]
-    return "\n".join(lines + [f"- {note}" for note in bench.notes]) + "\n"
+def best(bench, name):
+    """The least time a request of a server, and where."""
+    keys = [key for key in bench.samples if key[0] == name]
+    return min(((1000 / bench.samples[key].rate, key) for key in keys), default=None)
 
 
-def write_csv(bench, path):
-    with open(path, "w", newline="", encoding="ascii") as file:
-        rows = csv.writer(file)
-        rows.writerow(("server", "workers", "clients", "ms_per_request", "response_s", "peak_memory_kb",
-                       "cpu_ms_per_request", "failed"))
-        for key, s in bench.samples.items():
-            rows.writerow((*key, round(1000 / s.rate, 3), round(s.response_s, 6), s.memory_kb, round(s.cpu_ms, 3),
-                           s.failed))
+def page(bench):
+    lines = [f"{bench.requests} requests of {LINES} lines by ab, a connection a request, one run a cell.  Milliseconds a "
+             "request (the time of the run, divided by the requests), by workers and by clients.", ""]
+    for name in dict.fromkeys(key[0] for key in bench.samples):
+        lines += table(bench, name)
+    return lines + document()
 
 
-def run(options, work, notes):
-    """The bench, as far as it came."""
-    bench = Bench(options, work, notes)
-    try:
-        bench.run()
-    except Unusable as error:
-        notes.append(str(error))
-        print(error, file=sys.stderr)
-    except KeyboardInterrupt:
-        notes.append("interrupted: not all runs were made")
-    return bench
+def tables(bench):
+    return {"eval": (("server", "workers", "clients", "ms_per_request", "response_s", "peak_memory_kb",
+                      "cpu_ms_per_request", "failed"),
+                     [(*key, round(1000 / s.rate, 3), round(s.response_s, 6), s.memory_kb, round(s.cpu_ms, 3), s.failed)
+                      for key, s in bench.samples.items()])}
+
+
+def draw(bench, folder):
+    clients, series = max(bench.clients), {}
+    for (name, count, at), sample in bench.samples.items():
+        if at == clients:
+            series.setdefault(name, {})[count] = (1000 / sample.rate,)
+    plots.lines(os.path.join(folder, "eval.png"), f"POST /eval, {clients} clients", plots.Axis("workers"),
+                plots.Axis("ms a request", "log"), series)
+    return ["eval.png"]
+
+
+def headlines(bench):
+    ours, found = best(bench, SUBJECT), []
+    for name, claim in (("fastapi", "FastAPI: 6.833 ms a request at best"), ("flask", "Flask"), ("falcon", "Falcon")):
+        theirs = best(bench, name)
+        if ours and theirs:
+            found.append(Headline("B", claim, f"{ours[0]:.3f} ms at best, {name} here {theirs[0]:.3f}",
+                                  f"{theirs[0] / ours[0]:.1f}"))
+    return found

@@ -5,7 +5,8 @@
 #   ./autogen.sh run [DIR] [OPTION...]  builds in ./build and serves DIR (without: the demonstration
 #                                       site in doc/site); OPTION: see build/scrubjay --help
 #   ./autogen.sh check                  builds in ./build and runs all tests
-#   ./autogen.sh bench [NAME...]        builds in ./build and compares with other servers (these only)
+#   ./autogen.sh bench [NAME...]        builds in ./build and compares with other servers: all parts, or
+#                                       these (bench/README.md); --quick: in three minutes
 #
 # run, check and bench install the Debian packages that they miss, as root or by sudo, and say so.
 # Running them again is quick: nothing is done twice.
@@ -18,9 +19,6 @@ build=$top/build
 for_run='gcc libc6-dev make autoconf automake pkg-config libevent-dev libck-dev libxxhash-dev
     zlib1g-dev libbrotli-dev libzstd-dev libjansson-dev'
 for_check='libcmocka-dev g++ python3 curl strace relacy-dev spin'
-for_bench='python3 wrk nginx h2o lighttpd caddy gunicorn python3-whitenoise python3-brotli xxhash
-    python3-tornado python3-pycares python3-flask python3-falcon python3-fastapi uvicorn
-    golang-go siege apache2-utils openssl libcurl4-openssl-dev libssl-dev libexpat1-dev libpcre2-dev'
 
 say() {
     printf 'autogen.sh: %s\n' "$*" >&2
@@ -113,25 +111,24 @@ check() {
 
 # Installs servers to compare with, and keeps Debian from running them as services.
 install_peers() {
-    peers=$(missing $for_bench)
+    peers=$(missing "$@")
     [ -n "$peers" ] || return 0
     policy=/usr/sbin/policy-rc.d
     if [ ! -e $policy ]; then
         trap 'as_root rm -f $policy' EXIT
         printf '#!/bin/sh\nexit 101\n' | as_root sh -c "cat >$policy && chmod +x $policy"
     fi
-    install $for_bench
-    say "nginx, h2o, lighttpd and caddy are services now, not started; to keep them off after a" \
-        "restart of the machine: systemctl disable nginx h2o lighttpd caddy"
+    install "$@"
+    say "nginx, h2o, lighttpd and caddy, where they were installed, are services now, not started; to keep them" \
+        "off after a restart of the machine: systemctl disable nginx h2o lighttpd caddy"
 }
 
 bench() {
-    install $for_run
-    install_peers
+    install $for_run python3
+    packages=$("$top/bench/run" --packages "$@") || exit 2
+    install_peers $packages
     compile
-    servers=$(printf '%s,' "$@")
-    make -C "$build" --no-print-directory bench BENCH="${1+--only sizes --servers ${servers%,}}" ||
-        die "make bench failed"
+    make -C "$build" --no-print-directory bench BENCH="$*" || die "make bench failed"
 }
 
 case ${1-} in

@@ -43,7 +43,7 @@ ROWS = (
     Row("lighttpd", FILES, "lighttpd", "lighttpd", "-D -f $config", "lighttpd.conf"),
     Row("caddy", FILES + " reload", "caddy", "caddy", "run --config $config", "caddy.json"),
     Row("gunicorn", FILES + " index", "gunicorn", WHITENOISE, GUNICORN + " --timeout 600 -w $workers wsgi"),
-    Row("gunicorn-gthread", "static-files low-power reload", "gunicorn", WHITENOISE,
+    Row("gunicorn-gthread", "static-files reload", "gunicorn", WHITENOISE,
         GUNICORN + " --timeout 600 -w $workers -k gthread --threads 4 --keep-alive 3600 wsgi"),
     Row("flask", "eval", "gunicorn", "gunicorn python3-flask", GUNICORN + " -w $count eval_flask"),
     Row("falcon", "eval", "gunicorn", "gunicorn python3-falcon", GUNICORN + " -w $count eval_falcon"),

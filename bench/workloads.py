@@ -153,7 +153,7 @@ SCHEDULER = (
     Kernel("fib", "a task of fib(27), by two subtasks each", 196418),
     Kernel("skynet", "a task of a tree of 111,111, ten subtasks each, sums on the way back", 4999950000),
     Kernel("queens", "a task of all solutions of 10 queens, a subtask for each safe square", 724),
-    Kernel("tree", "a task of an unbalanced tree, as deep as chance has it", 0),
+    Kernel("tree", "a task of an unbalanced tree, as deep as chance has it", 462871),
     Kernel("stream", "a task or message through a queue of 1,024 from one thread to another", 0),
     Kernel("wake", "a task for a worker that sleeps: until it runs", 0),
 )

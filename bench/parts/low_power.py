@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: MIT
+"""A server on one core: time, CPU time and energy of 500,000 requests, and what 30,000,000 do to its memory (document C)."""
+import glob
+import os
+import time
+from functools import partial
+from statistics import mean, median
+
+import external
+import measure
+import plots
+import report
+import servers
+from context import Group, Step
+from peers import SUBJECT
+from report import Headline
+from servers import CORES
+from workloads import ENDURANCE_REQUESTS, LOW_POWER, Files
+
+TITLE = "One core, and endurance"
+PROGRAMS = ("scrubjay",)
+TOOLS = {"ab": "apache2-utils", "wrk": "wrk"}
+ROUNDS = 3
+WHOLE_S = 60  # of a run, about
+QUICK_ENDURANCE_S = 3
+RAPL = "/sys/class/powercap/intel-rapl:*/energy_uj"
+SLICE_S = 10  # of the endurance run: one in four opens a connection a request
+KEEPING, CLOSING = Files(1 << 10, 64), Files(1 << 10, 64, "close")
+NO_RAPL = "energy: this machine has no RAPL counters (/sys/class/powercap) that can be read; CPU seconds stand for it"
+
+
+def energy_j():
+    """Of all packages since some time, or None.  The counters may start again at 0: a run with that shows less than none."""
+    try:
+        return sum(int(open(path, encoding="ascii").read()) for path in glob.glob(RAPL)) / 1e6 if glob.glob(RAPL) else None
+    except OSError:
+        return None
+
+
+class Bench:
+    def __init__(self, context):
+        self.context, self.samples, self.energy_j, self.memory = context, {}, {}, []
+        self.seconds = context.seconds(WHOLE_S)
+        self.root = os.path.join(context.work, "root")
+        os.mkdir(self.root)
+        self.path = os.path.join(self.root, f"{KEEPING.bytes}.txt")
+        external.write(self.path, os.urandom(KEEPING.bytes))
+        self.n_requests = self.n_errors = 0
+        self.endured_s = 0.0
+        if energy_j() is None:
+            context.notes.append(NO_RAPL)
+
+    def spawn(self, server):
+        server.ports[None] = servers.spawn(server, self.root, self.context.work, cores=1)
+
+    def check(self, server):
+        servers.wait_ready(server, server.port)
+        servers.check_files(server.port, [(KEEPING.target, self.path)], True)
+
+    def run_one(self, server, one, number):
+        """ab is on the other cores, where there are any."""
+        words = ["-c", one.clients] + one.keeps.split()
+        words += ["-t", self.seconds] if self.context.quick else []
+        before = energy_j()
+        sample = measure.ab(server, KEEPING.target, words + ["-n", one.requests], self.context.work,
+                            ("taskset", "-c", servers.cpu_list(1, CORES - 1)) if CORES > 1 else ())
+        key = (one, server.row.name)
+        self.samples.setdefault(key, {})[number] = sample
+        if before is not None:
+            self.energy_j.setdefault(key, {})[number] = (energy_j() - before) / sample.count
+
+    def run(self):
+        usable = self.context.start_all(self.context.rows("low-power"), self.spawn, self.check)
+        subject = [server for server in usable if server.row.name == SUBJECT]
+        groups = [Group(one.label, [Step(f"{server.row.name}, {one.label}", self.seconds + 0.3,
+                                         partial(self.run_one, server, one)) for server in usable]) for one in LOW_POWER]
+        if subject:
+            endure = Step("endurance", QUICK_ENDURANCE_S if self.context.quick else self.whole_s(), partial(self.endure, subject[0]))
+            groups.insert(0 if self.context.quick else len(groups), Group("endurance", [endure]))
+        self.context.in_rounds(groups, 1 if self.context.quick else min(ROUNDS, self.context.rounds))
+
+    # --- endurance
+
+    def whole_s(self):
+        hours = self.context.settings.hours
+        return hours * 3600 if hours else ENDURANCE_REQUESTS / 40_000
+
+    def is_over(self):
+        if self.context.quick:
+            return self.endured_s >= QUICK_ENDURANCE_S
+        if self.context.settings.hours:
+            return self.endured_s >= self.whole_s()
+        return self.n_requests >= ENDURANCE_REQUESTS
+
+    def endure(self, server, number):
+        if number > 0:
+            return
+        began, seconds = time.monotonic(), 1 if self.context.quick else SLICE_S
+        slices = 0
+        while not self.is_over():
+            workload = CLOSING if slices % 4 == 3 else KEEPING
+            sample = measure.wrk(server, KEEPING.target, server.port, workload, seconds, self.context.work)
+            slices += 1
+            self.endured_s = time.monotonic() - began
+            self.n_requests += sample.requests
+            self.n_errors += sample.errors
+            self.memory.append((self.endured_s, self.n_requests, measure.memory_of(server)))
+            self.context.progress.show(self.context.left_s() + max(0, self.whole_s() - self.endured_s),
+                                       f"endurance, {self.n_requests:,} requests")
+
+    def quarters_kb(self):
+        """The mean memory of the second and of the last quarter of the slices."""
+        n = len(self.memory)
+        return [mean(kb for _, _, kb in self.memory[first:last]) for first, last in ((n // 4, n // 2), (n * 3 // 4, n))]
+
+
+def run(context):
+    bench = Bench(context)
+    bench.run()
+    return bench
+
+
+def table(bench, one):
+    lines = [f"## {one.label[0].upper()}{one.label[1:]}", "",
+             "| server | ms a request | requests/s | p50 ms | p95 ms | p99 ms | CPU s a million | J a million "
+             "| peak memory MB | failed |", "|---|" + "--:|" * 9]
+    for (workload, name), runs in bench.samples.items():
+        if workload != one:
+            continue
+        found, joules = list(runs.values()), bench.energy_j.get((workload, name), {}).values()
+        cells = [name, report.spread([s.response_s * 1000 for s in found], "{:.3f}"),
+                 report.spread([s.rate for s in found], "{:,.0f}")]
+        cells += [report.spread([s.percentiles[at] for s in found], "{:.3f}") for at in (50, 95, 99)]
+        cells += [report.spread([s.cpu_ms * 1000 for s in found]), report.spread([j * 1e6 for j in joules]) if joules else "",
+                  f"{max(s.memory_kb for s in found) / 1024:.1f}", str(sum(s.failed for s in found))]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines + [""]
+
+
+def page(bench):
+    how = f"runs of {bench.seconds} s" if bench.context.quick else f"{LOW_POWER[0].requests:,} requests a run"
+    lines = [f"ab, {LOW_POWER[0].clients} clients, a file of 1 KB, {how}; the server is on one core.", ""]
+    for one in LOW_POWER:
+        lines += table(bench, one)
+    lines += ["## Endurance", ""]
+    if not bench.memory:
+        return lines + ["Was not run.", ""]
+    second, last = bench.quarters_kb() if len(bench.memory) >= 4 else (bench.memory[0][2], bench.memory[-1][2])
+    return lines + [f"{bench.n_requests:,} requests in {bench.endured_s:,.0f} s, 64 at a time, one slice of wrk in four with a "
+                    f"connection a request; {bench.n_errors} errors.  Memory: {second:,.0f} KB in the second quarter, "
+                    f"{last:,.0f} KB in the last: {100 * (last - second) / second:+.2f} %.", ""]
+
+
+def tables(bench):
+    rows = [(number, one.label, name, s.count, round(s.response_s * 1000, 4), s.rate, round(s.cpu_ms * 1000, 2),
+             bench.energy_j.get((one, name), {}).get(number, ""), s.memory_kb, s.failed)
+            for (one, name), runs in bench.samples.items() for number, s in runs.items()]
+    percentiles = [(number, one.label, name, at, ms) for (one, name), runs in bench.samples.items()
+                   for number, s in runs.items() for at, ms in enumerate(s.percentiles)]
+    return {"low-power": (("round", "workload", "server", "requests", "ms_a_request", "requests_s", "cpu_s_a_million",
+                           "joule_a_request", "peak_memory_kb", "failed"), rows),
+            "percentiles": (("round", "workload", "server", "percentile", "ms"), percentiles),
+            "endurance": (("seconds", "requests", "memory_kb"), [(round(s, 1), n, kb) for s, n, kb in bench.memory])}
+
+
+def draw(bench, folder):
+    names = []
+    for one in LOW_POWER:
+        series = {name: {at: (max(0.001, median(s.percentiles[at] for s in runs.values())),)
+                         for at in (0, 10, 25, 50, 75, 90, 95, 99)}
+                  for (workload, name), runs in bench.samples.items() if workload == one}
+        if series:
+            names.append(f"percentiles{one.keeps}.png")
+            plots.lines(os.path.join(folder, names[-1]), f"Response times on one core, {one.label}",
+                        plots.Axis("percentile", ticks=(0, 10, 25, 50, 75, 90, 99)), plots.Axis("ms", "log"), series)
+    if bench.memory:
+        names.append("endurance.png")
+        plots.lines(os.path.join(folder, names[-1]), "Memory in the endurance run", plots.Axis("million requests"),
+                    plots.Axis("MB"), {SUBJECT: {n / 1e6: (kb / 1024,) for _, n, kb in bench.memory}})
+    return names
+
+
+def headlines(bench):
+    samples, found = {name: runs for (one, name), runs in bench.samples.items() if one == LOW_POWER[0]}, []
+    ratios = [1 / ratio for ratio in report.ratios(samples, "response_s", "gunicorn")]
+    if ratios:
+        found.append(Headline("C", "Rust 5.722 ms a request, Python 21.394: 3.7 times",
+                              f"{report.spread([s.response_s * 1000 for s in samples[SUBJECT].values()], '{:.3f}')} ms on one "
+                              "core; beside Gunicorn + WhiteNoise:", report.spread(ratios, "{:.1f}")))
+        cpu = [1 / ratio for ratio in report.ratios(samples, "cpu_ms", "gunicorn")]
+        found.append(Headline("C", "less energy in all", "CPU seconds of the same requests:", report.spread(cpu, "{:.1f}")))
+    if len(bench.memory) >= 4:
+        second, last = bench.quarters_kb()
+        found.append(Headline("C", "30,000,000 requests without a crash or growing memory",
+                              f"{bench.n_requests:,} requests, {bench.n_errors} errors; memory, last quarter over second",
+                              f"{last / second:.4f}"))
+    return found

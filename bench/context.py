@@ -177,10 +177,13 @@ class Context:
         self.name_skipped(groups, rounds, skipped)
 
     def name_skipped(self, groups, rounds, skipped):
-        self.left_out += [f"{label}: no time" for number, label in skipped if number == 0]
-        later = sum(number > 0 and (0, label) not in skipped for number, label in skipped)
+        never = [label for number, label in skipped if number == 0]
+        later = sum(number > 0 and label not in never for number, label in skipped)
+        if never:
+            self.left_out.append(f"no time for {len(never)} of {len(groups)} workloads: " + "; ".join(never))
         if later:
-            self.left_out.append(f"{later} of {(rounds - 1) * len(groups)} repetitions (a round's runs): no time")
+            self.left_out.append(f"no time to repeat the others in {rounds} rounds: {later} of "
+                                 f"{(rounds - 1) * (len(groups) - len(never))} were left out")
 
     def do(self, number, step):
         began = time.monotonic()

@@ -68,6 +68,7 @@ class External:
 
     def __init__(self, context):
         self.context, self.work, self.settings = context, context.work, {}
+        work = context.work
         source = random.Random(4)
         page = b"<!doctype html><title>Page</title><pre>" + source.randbytes(PAGE_BYTES).hex().encode()[:PAGE_BYTES]
         records, summary = make_records(source)

@@ -120,16 +120,19 @@ class Stuck(ValueError):
 
 
 class Watch:
-    """Runs a program and looks at a server's process tree until it ends: the peak of its memory, and its CPU time."""
+    """Runs a program and looks at a server's process tree until it ends: the peak of its memory, and its CPU time.
 
-    def __init__(self, server, command, work, seconds):
+    A look takes some milliseconds; who times latencies looks before and after only (`every_s` is None).
+    """
+
+    def __init__(self, server, command, work, seconds, every_s=WATCH_S):
         self.memory_kb = 0
         before = cpu_of(server)
         with open(os.path.join(work, "load.err"), "w", encoding="ascii") as errors:
             program = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
                                        text=True, env=dict(os.environ, HOME=work))
         try:
-            self.look(server, program, time.monotonic() + seconds)
+            self.look(server, program, time.monotonic() + seconds, every_s or seconds)
             self.said = program.communicate(timeout=5)[0]
         except BaseException:
             program.kill()
@@ -137,15 +140,15 @@ class Watch:
             raise
         self.cpu_s = cpu_of(server) - before
 
-    def look(self, server, program, deadline):
-        while True:
+    def look(self, server, program, deadline, every_s):
+        while program.poll() is None:
             self.memory_kb = max(self.memory_kb, memory_of(server))
             try:
-                program.wait(WATCH_S)
-                return
+                program.wait(every_s)
             except subprocess.TimeoutExpired:
                 if time.monotonic() > deadline:
                     raise Stuck(f"{program.args[0]} did not end") from None
+        self.memory_kb = max(self.memory_kb, memory_of(server))
 
 
 def figure(pattern, said):

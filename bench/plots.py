@@ -133,25 +133,22 @@ def panels(path, title, x, y, quantiles):
     save(figure, path)
 
 
-def grouped(path, title, axis, groups):
-    """Bars in groups; `groups`: {group: rows as in bars}, from the top."""
-    names = list(dict.fromkeys(name for rows in groups.values() for name in rows))
-    n_bars = sum(len(rows) for rows in groups.values())
-    figure, axes = frame(title, (8.5, 1 + 0.22 * n_bars + 0.25 * len(groups)), axis, Axis(""))
-    styles, at, labelled, ticks = style(names), 0.0, set(), []
-    for group, rows in groups.items():
-        ticks.append((at + (len(rows) - 1) / 2, group))
+def dots(path, title, axis, groups):
+    """A line a group, a dot a name on it; `groups`: {group: {name: (value[, least, greatest])}}, from the top.  For what
+    is apart by powers of ten, where the length of a bar says nothing."""
+    figure, axes = frame(title, (8.5, 1 + 0.36 * len(groups)), axis, Axis(""))
+    styles, labelled = style(dict.fromkeys(name for rows in groups.values() for name in rows)), set()
+    for at, rows in enumerate(groups.values()):
         for name, row in rows.items():
-            axes.barh(at, row[0], 0.9, color=styles[name][0], label=None if name in labelled else name)
-            axes.annotate(number(row[0]), (row[0], at), (4, 0), textcoords="offset points", va="center", fontsize=7)
+            colour, marker = styles[name]
+            axes.plot([row[1], row[2]] if len(row) == 3 else [row[0]] * 2, [at, at], color=colour, linewidth=1.5, zorder=2)
+            axes.plot([row[0]], [at], marker, color=colour, markersize=9 if name == SUBJECT else 7, alpha=0.9, zorder=3,
+                      label=None if name in labelled else name)
             labelled.add(name)
-            at += 1
-        at += 0.8
-    axes.yaxis.set_major_locator(ticker.FixedLocator([tick for tick, _ in ticks]))
-    axes.yaxis.set_major_formatter(ticker.FixedFormatter([group for _, group in ticks]))
+    axes.yaxis.set_major_locator(ticker.FixedLocator(range(len(groups))))
+    axes.yaxis.set_major_formatter(ticker.FixedFormatter(list(groups)))
     axes.tick_params(axis="y", length=0)
-    axes.invert_yaxis()
-    axes.grid(False, axis="y")
-    axes.margins(x=0.1, y=0.01)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
+    axes.set_ylim(len(groups) - 0.5, -0.5)
+    if len(labelled) > 1:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
     save(figure, path)

@@ -149,8 +149,8 @@ def write_part(part, module, context, done, folder):
 FRONT = """# Results
 
 One row a document that is compared here: what it claims, what scrubjay does, and the ratio that says how far apart
-they are.  Ratios are medians of those within a round (least-greatest).  `bench/README.md` says how each is measured,
-and what is unfair about it.
+they are: more than 1 is better for scrubjay.  Ratios are medians of those within a round (least-greatest).
+`bench/README.md` says how each is measured, and what is unfair about it.
 """
 PICTURE = "requests-per-cpu-second.png"
 
@@ -177,7 +177,7 @@ def draw_picture(out, summaries):
 
 
 def front_table(summaries):
-    lines = ["| document | its claim | scrubjay | ratio | page |", "|---|---|---|--:|---|"]
+    lines = ["| document | its claim | here | ratio | page |", "|---|---|---|--:|---|"]
     for name, said in summaries.items():
         for one in said["headlines"] if said else ():
             lines.append(f"| {one['document']} | {one['claim']} | {one['ours']} | {one['ratio']} | [{name}]({name}/README.md) |")
@@ -190,7 +190,8 @@ def front_parts(summaries):
         if said is None:
             lines.append(f"| {name} | | not run |")
             continue
-        missing = [f"{peer}: {why}" for peer, why in said["absent"].items()] + said["left_out"]
+        missing = [f"{peer}: {why}" for peer, why in said["absent"].items()]
+        missing += [text.partition(" workloads: ")[0] for text in said["left_out"]]
         lines.append(f"| [{name}]({name}/README.md): {said['title']} | {said['when']}{', quick' * said['is_quick']} | "
                      + "; ".join(missing).replace("|", "/").replace("\n", " ") + " |")
     return lines + [""]

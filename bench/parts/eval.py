@@ -282,9 +282,9 @@ def draw(bench, folder):
 
 def headlines(bench):
     ours, found = best(bench, SUBJECT), []
-    for name, claim in (("fastapi", "FastAPI: 6.833 ms a request at best"), ("flask", "Flask"), ("falcon", "Falcon")):
+    for name, claim in (("fastapi", "FastAPI: 6.833 ms a request at best"), ("flask", "Flask, the same"), ("falcon", "Falcon, the same")):
         theirs = best(bench, name)
         if ours and theirs:
-            found.append(Headline("B", claim, f"{ours[0]:.3f} ms at best, {name} here {theirs[0]:.3f}",
+            found.append(Headline("B", claim, f"{ours[0]:.3f} ms at best; {name} {theirs[0]:.3f}",
                                   f"{theirs[0] / ours[0]:.1f}"))
     return found

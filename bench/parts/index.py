@@ -392,10 +392,10 @@ def tables(bench):
 
 
 def draw(bench, folder):
-    rows = {label.replace("`", ""): report.bar([s.seconds * 1000 for s in bench.times[key]]) for key, label in TIMES.items()
-            if key in bench.times}
-    plots.bars(os.path.join(folder, "index.png"), f"Starts and reloads of {bench.tree.describe()}",
-               plots.Axis("ms", "log"), rows)
+    groups = {label.replace("`", ""): {peers.SUBJECT if label.startswith(peers.SUBJECT) else "other programs": report.bar(
+        [s.seconds * 1000 for s in bench.times[key]])} for key, label in TIMES.items() if key in bench.times}
+    plots.dots(os.path.join(folder, "index.png"), f"Starts and reloads of {bench.tree.describe()}", plots.Axis("ms", "log"),
+               groups)
     return ["index.png"]
 
 

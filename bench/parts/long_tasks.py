@@ -212,7 +212,7 @@ def draw(bench, folder):
     groups = {}
     for (name, task), samples in bench.samples.items():
         groups.setdefault(task, {})[name] = report.bar([s.rate for s in samples.values()])
-    plots.grouped(os.path.join(folder, "long-tasks.png"), f"Long tasks, {CLIENTS} clients",
+    plots.dots(os.path.join(folder, "long-tasks.png"), f"Long tasks, {CLIENTS} clients",
                   plots.Axis("transactions/s", "log"), groups)
     return ["long-tasks.png"]
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 
 import plots
+from peers import SUBJECT
 
 TITLE = "Micro benchmarks"
 PROGRAMS = ("micro",)
@@ -30,8 +31,8 @@ def tables(rows):
 
 
 def draw(rows, folder):
-    plots.bars(os.path.join(folder, "micro.png"), "What a request is made of", plots.Axis("ns", "log"),
-               {name: figures for name, *figures in rows})
+    plots.dots(os.path.join(folder, "micro.png"), "What a request is made of", plots.Axis("ns", "log"),
+               {name: {SUBJECT: figures} for name, *figures in rows})
     return ["micro.png"]
 
 

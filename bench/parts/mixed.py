@@ -118,7 +118,7 @@ class Bench:
     def run_one(self, server, one, number):
         command = [self.context.program("rate"), "-p", str(server.port), str(one.hits), str(self.seconds), str(CONNECTIONS),
                    self.targets] + ([one.target, str(one.tasks)] if one.tasks else [])
-        watch = measure.Watch(server, command, self.context.work, self.seconds + 60)
+        watch = measure.Watch(server, command, self.context.work, self.seconds + 60, None)
         self.samples.setdefault((server.row.name, one), {})[number] = Sample(json.loads(watch.said), self.seconds,
                                                                              watch.cpu_s, watch.memory_kb)
         measure.settle(server)  # what was given up on may still be on its way
@@ -175,10 +175,10 @@ def middle(bench, name, one):
 
 
 def cost_table(bench):
-    """CPU time of a hit and the peak of memory, at the hits of (b) alone and beside its tasks."""
+    """CPU time of a hit, and memory after the run, at the hits of (b) alone and beside its tasks."""
     alone, _, both = loads_of(SWEPT)
     lines = [f"## CPU time and memory: {alone.label}", "",
-             "| server | CPU us/hit, alone | peak memory MB, alone | with the tasks of (b) |", "|---|--:|--:|--:|"]
+             "| server | CPU us/hit, alone | memory MB, alone | with the tasks of (b) |", "|---|--:|--:|--:|"]
     for name in names(bench):
         at = [list(bench.samples.get((name, one), {}).values()) for one in (alone, both)]
         memory = [f"{max(s.memory_kb for s in found) / 1024:.1f}" if found else "" for found in at]
@@ -217,7 +217,7 @@ def tables(bench):
             parts = (s.figures, s.figures.get("tasks", {}))
             rows.append((number, name, one.hits, one.tasks, one.target, round(s.cpu_s, 2), s.memory_kb,
                          s.figures["late_p99_us"], *(part.get(key, "") for part in parts for key in keys)))
-    return {"mixed": (("round", "server", "hits_s", "tasks_s", "task", "cpu_s", "peak_memory_kb", "late_p99_us", *keys,
+    return {"mixed": (("round", "server", "hits_s", "tasks_s", "task", "cpu_s", "memory_kb", "late_p99_us", *keys,
                        *("task_" + key for key in keys)), rows)}
 
 

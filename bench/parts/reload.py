@@ -93,7 +93,7 @@ class Bench:
             thread.start()
         command = [self.context.program("rate"), str(server.port), str(rate), str(self.seconds), str(CONNECTIONS), self.paths]
         try:
-            watch = measure.Watch(server, command, self.context.work, self.seconds + 60)
+            watch = measure.Watch(server, command, self.context.work, self.seconds + 60, None)
         finally:
             is_over.set()
             if reloads:
@@ -168,7 +168,7 @@ def page(bench):
     lines = [f"{bench.tree.describe()}.  {CONNECTIONS} connections, runs of {bench.seconds} s; latency from when a request "
              "was due.", "",
              "| server | requests/s | reloads | p50 us | p99 us | p99.9 us | max us | p99 with / without | errors "
-             "| connections closed | requests | late, p99 us | CPU us/request | peak memory MB |", "|---|" + "--:|" * 13]
+             "| connections closed | requests | late, p99 us | CPU us/request | memory MB |", "|---|" + "--:|" * 13]
     for name in names(bench):
         for _, rate, reloads in sorted(key for key in bench.samples if key[0] == name):
             lines += line(bench, name, rate, reloads)
@@ -178,7 +178,7 @@ def page(bench):
 
 def tables(bench):
     keys = ("requests", "answered", *ERRORS, "closed", *QUANTILES, "late_p99_us")
-    return {"reload": (("round", "server", "requests_s", "reloads", "cpu_us_per_request", "peak_memory_kb", *keys), [
+    return {"reload": (("round", "server", "requests_s", "reloads", "cpu_us_per_request", "memory_kb", *keys), [
         (number, name, rate, sample.reloads, round(sample.cpu_us, 1), sample.memory_kb, *(sample.figures[key] for key in keys))
         for (name, rate, _), samples in bench.samples.items() for number, sample in samples.items()])}
 

@@ -59,8 +59,8 @@ def names(bench):
 
 def page(bench):
     peers = names(bench)
-    lines = ["Nanoseconds a task.  Each answer is checked; a program that is wrong is left out.  Of ours the ratio is to "
-             "oneTBB.", ""]
+    lines = ["Nanoseconds a task.  Each answer is checked; a program that is wrong is left out.  The ratio is oneTBB's time "
+             "over ours.", ""]
     for workers in WORKERS:
         lines += [f"## {workers} worker{'s' * (workers > 1)}", "", "| operation | " + " | ".join(peers) + " | ratio |",
                   "|---|" + "--:|" * (len(peers) + 1)]
@@ -75,7 +75,7 @@ def page(bench):
 
 
 def ratio(runs):
-    found = report.ratios_of(runs, lambda ns: ns, "oneTBB")
+    found = report.ratios_of(runs, lambda ns: 1 / ns, "oneTBB")
     return report.spread(found, "{:.2f}") if found else ""
 
 
@@ -90,15 +90,15 @@ def draw(bench, folder):
     for kernel in SCHEDULER:
         for name, rounds in bench.samples.get((kernel.name, CORES), {}).items():
             groups.setdefault(kernel.name, {})[name] = report.bar(list(rounds.values()))
-    plots.grouped(os.path.join(folder, "scheduler.png"), f"What a task costs, {CORES} workers", plots.Axis("ns", "log"), groups)
+    plots.dots(os.path.join(folder, "scheduler.png"), f"What a task costs, {CORES} workers", plots.Axis("ns", "log"), groups)
     return ["scheduler.png"]
 
 
 def headlines(bench):
     found = []
-    for name, what in (("fib", "fork-join: fib(27)"), ("spawn", "spawn and join of an empty subtask")):
+    for name, what in (("fib", "fork-join, fib(27)"), ("spawn", "spawn and join of an empty subtask")):
         runs = bench.samples.get((name, CORES), {})
         if SUBJECT in runs and ratio(runs):
-            found.append(Headline("-", f"oneTBB, {what}", f"{report.spread(list(runs[SUBJECT].values()))} ns a task, of "
-                                  "oneTBB's:", ratio(runs)))
+            ours, theirs = (report.spread(list(runs[one].values())) for one in (SUBJECT, "oneTBB"))
+            found.append(Headline("-", f"oneTBB: {what}", f"{ours} ns a task; oneTBB {theirs}", ratio(runs)))
     return found

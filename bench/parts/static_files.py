@@ -10,6 +10,7 @@ import plots
 import report
 import servers
 from context import Group, Step
+from peers import SUBJECT
 from report import Headline
 from servers import Unusable
 from workloads import IMAGES
@@ -114,12 +115,13 @@ def draw(bench, folder):
 
 def headlines(bench):
     found = []
-    for document, peer, what in (("A", "gunicorn", "Gunicorn + WhiteNoise, sync workers"),
-                                 ("A", "gunicorn-gthread", "Gunicorn + WhiteNoise, gthread workers"), ("-", "nginx", "nginx")):
+    for document, peer, claim in (
+            ("A", "gunicorn", "serves more than Gunicorn + WhiteNoise (sync workers)"),
+            ("A", "gunicorn-gthread", "the same, gthread workers"), ("-", "nginx", "nginx: requests per CPU second")):
         served = report.ratios(bench.samples, "requests", peer)
         by_cpu = [1 / ratio for ratio in report.ratios(bench.samples, "cpu_us", peer)]
         if served and by_cpu:
-            found.append(Headline(document, f"an actor server serves more than {what}",
-                                  f"{report.spread(by_cpu, '{:.2f}')} times the requests per CPU second; served:",
-                                  report.spread(served, "{:.2f}")))
+            ours = report.spread([s.requests for s in bench.samples[SUBJECT].values()], "{:,.0f}")
+            found.append(Headline(document, claim, f"{ours} requests in {bench.seconds} s, {report.spread(served, '{:.2f}')} "
+                                  f"times {peer}'s; per CPU second:", report.spread(by_cpu, "{:.2f}")))
     return found

@@ -84,7 +84,7 @@ def lines(path, title, x, y, series):
         if all(len(row) == 3 for row in rows):
             axes.fill_between(at, [row[1] for row in rows], [row[2] for row in rows], color=colour, alpha=0.12, linewidth=0)
     if y.scale == "linear":
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, axes.get_ylim()[1] * 1.03)
     ends = {name: points[max(points)][0] for name, points in series.items()}
     handles = dict(zip(*reversed(axes.get_legend_handles_labels())))
     names = sorted(handles, key=ends.get, reverse=True)  # as the lines end, from the top
@@ -95,7 +95,6 @@ def lines(path, title, x, y, series):
 def bars(path, title, axis, rows):
     """`rows`: {name: (value[, least, greatest])}, from the top; each bar has its value beside it."""
     figure, axes = frame(title, (8.5, 0.8 + 0.42 * len(rows)), axis, Axis(""))
-    styles = style(rows)
     values = [row[0] for row in rows.values()]
     spread = [[row[0] - row[1], row[2] - row[0]] if len(row) == 3 else [0, 0] for row in rows.values()]
     axes.barh(range(len(rows)), values, 0.7, xerr=list(zip(*spread)), color=[

@@ -110,7 +110,7 @@ def draw(module, done, folder, notes):
     try:
         return module.draw(done, folder)
     except (ValueError, KeyError, IndexError) as error:  # of a part that had no time for what it shows
-        notes.append(f"plots left out: {error!r}")
+        notes.append(f"no plots: {error!r}")
         return []
 
 

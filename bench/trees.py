@@ -10,7 +10,7 @@ ICON_THEMES = ("ePapirus", "ePapirus-Dark", "Papirus", "Papirus-Dark", "Papirus-
 KINDS = ("page-%d.html", "app-%d.%08x.js", "style-%d.%08x.css", "data-%d.json", "notes-%d.txt")
 FILES_A_FOLDER = 200
 SEED = 1
-QUICK_FILES = 4000
+QUICK_FILES = 2000
 TOOLS = {os.path.join(ICONS, "Papirus"): "papirus-icon-theme"}
 
 

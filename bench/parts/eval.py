@@ -16,7 +16,6 @@ from statistics import median
 import external
 import measure
 import plots
-import report
 import servers
 from context import Group, Step
 from peers import SUBJECT

@@ -317,10 +317,9 @@ class Bench:
     def run(self):
         timed(["sh", "-c", 'find "$0" -type f -print0 | xargs -0 cat', self.tree.root])  # into the page cache
         quick, slow = self.context.quick, 1 if self.context.quick else SLOW_ROUNDS
-        steps = ((self.limits, 0.3, 0), (self.own_start, 1.2, 0), (self.watching, 1, 0), (self.nginx, 0.5, 0),
-                 (self.gunicorn, 4, slow), (self.memory_a_url, 2, slow), (self.whitenoise, 1, slow),
-                 (self.compress_by_command, 2, slow), (self.compress_by_server, 2, slow),
-                 (self.compress_by_whitenoise, 2, slow))
+        steps = ((self.limits, 0.3, 0), (self.own_start, 1, 0), (self.nginx, 0.3, 0), (self.compress_by_command, 1, slow),
+                 (self.memory_a_url, 1, slow), (self.watching, 0.7, 0), (self.whitenoise, 0.5, slow),
+                 (self.compress_by_whitenoise, 1.5, slow), (self.compress_by_server, 2, slow), (self.gunicorn, 4, slow))
         scale = 1 if quick else 10
         self.context.in_rounds([Group(step.__name__.replace("_", " "), [Step(
             step.__name__.replace("_", " "), seconds * scale, partial(self.run_one, step, rounds))])

@@ -24,6 +24,7 @@ ROUNDS = 3
 WHOLE_S = 60  # of a run, about
 QUICK_ENDURANCE_S = 3
 RAPL = "/sys/class/powercap/intel-rapl:*/energy_uj"
+LEAST_SLICES = 8
 SLICE_S = 10  # of the endurance run: one in four opens a connection a request
 KEEPING, CLOSING = Files(1 << 10, 64), Files(1 << 10, 64, "close")
 NO_RAPL = "energy: this machine has no RAPL counters (/sys/class/powercap) that can be read; CPU seconds stand for it"
@@ -145,10 +146,13 @@ def page(bench):
     lines += ["## Endurance", ""]
     if not bench.memory:
         return lines + ["Was not run.", ""]
-    second, last = bench.quarters_kb() if len(bench.memory) >= 4 else (bench.memory[0][2], bench.memory[-1][2])
+    growth = "too short a run to say"
+    if len(bench.memory) >= LEAST_SLICES:
+        second, last = bench.quarters_kb()
+        growth = (f"{second:,.0f} KB in the second quarter, {last:,.0f} KB in the last: "
+                  f"{100 * (last - second) / second:+.2f} %")
     return lines + [f"{bench.n_requests:,} requests in {bench.endured_s:,.0f} s, 64 at a time, one slice of wrk in four with a "
-                    f"connection a request; {bench.n_errors} errors.  Memory: {second:,.0f} KB in the second quarter, "
-                    f"{last:,.0f} KB in the last: {100 * (last - second) / second:+.2f} %.", ""]
+                    f"connection a request; {bench.n_errors} errors.  Memory: {growth}.", ""]
 
 
 def tables(bench):
@@ -185,13 +189,14 @@ def headlines(bench):
     ratios = [1 / ratio for ratio in report.ratios(samples, "response_s", "gunicorn")]
     if ratios:
         found.append(Headline("C", "Rust 5.722 ms a request, Python 21.394: 3.7 times",
-                              f"{report.spread([s.response_s * 1000 for s in samples[SUBJECT].values()], '{:.3f}')} ms on one "
-                              "core; beside Gunicorn + WhiteNoise:", report.spread(ratios, "{:.1f}")))
+                              f"{report.spread([s.response_s * 1000 for s in samples[SUBJECT].values()], '{:.3f}')} ms on one core; "
+                              "Gunicorn + WhiteNoise "
+                              + report.spread([s.response_s * 1000 for s in samples["gunicorn"].values()], "{:.3f}"), report.spread(ratios, "{:.1f}")))
         cpu = [1 / ratio for ratio in report.ratios(samples, "cpu_ms", "gunicorn")]
-        found.append(Headline("C", "less energy in all", "CPU seconds of the same requests:", report.spread(cpu, "{:.1f}")))
-    if len(bench.memory) >= 4:
+        found.append(Headline("C", "Rust takes less energy in all", "CPU seconds of the same requests, Gunicorn + WhiteNoise over scrubjay:", report.spread(cpu, "{:.1f}")))
+    if len(bench.memory) >= LEAST_SLICES:
         second, last = bench.quarters_kb()
         found.append(Headline("C", "30,000,000 requests without a crash or growing memory",
-                              f"{bench.n_requests:,} requests, {bench.n_errors} errors; memory, last quarter over second",
-                              f"{last / second:.4f}"))
+                              f"{bench.n_requests:,} requests, {bench.n_errors} errors; memory, second quarter over last:",
+                              f"{second / last:.4f}"))
     return found

@@ -182,8 +182,8 @@ class Context:
         if never:
             self.left_out.append(f"no time for {len(never)} of {len(groups)} workloads: " + "; ".join(never))
         if later:
-            self.left_out.append(f"no time to repeat the others in {rounds} rounds: {later} of "
-                                 f"{(rounds - 1) * (len(groups) - len(never))} were left out")
+            total = (rounds - 1) * (len(groups) - len(never))
+            self.left_out.append(f"no time for {later} of {total} repetitions of the others, for {rounds} rounds")
 
     def do(self, number, step):
         began = time.monotonic()

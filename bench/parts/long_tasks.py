@@ -229,5 +229,5 @@ def headlines(bench):
     least, most = min(ratios), max(ratios)
     won = sum(ratio >= 0.97 for ratio, _ in ratios)
     return [Headline("E", "one loop wins, but for CPU and files, where processes do",
-                     f"first or within 3 % in {won} of {len(ratios)} tasks; rate over the best peer: {least[1]} to {most[1]}",
+                     f"first or within 3 % in {won} of {len(ratios)} tasks; rate over the best peer's, {least[1]} to {most[1]}:",
                      f"{least[0]:.2f}-{most[0]:.2f}")]

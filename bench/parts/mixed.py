@@ -187,6 +187,8 @@ def cost_table(bench):
              "| server | CPU us/hit, alone | memory MB, alone | with the tasks of (b) |", "|---|--:|--:|--:|"]
     for name in names(bench):
         at = [list(bench.samples.get((name, one), {}).values()) for one in (alone, both)]
+        if not any(at):
+            continue
         memory = [f"{max(s.memory_kb for s in found) / 1024:.1f}" if found else "" for found in at]
         lines.append(f"| {name} | {report.spread([s.cpu_us for s in at[0]]) if at[0] else ''} | {memory[0]} | {memory[1]} |")
     return lines + [""]
@@ -210,7 +212,8 @@ def page(bench):
              "| server | " + " | ".join(f"({mix.name})" for mix in MIXED) + " |", "|---|" + "--:|" * len(MIXED)]
     for name in names(bench):
         figures = [middle(bench, name, loads_of(mix)[2]) for mix in MIXED]
-        lines.append(f"| {name} | " + " | ".join("" if one is None else f"{one:.0f}" for one in figures) + " |")
+        if any(figures):
+            lines.append(f"| {name} | " + " | ".join(f"{one:.0f}" if one else "" for one in figures) + " |")
     lines += [""] + sweep_table(bench) + cost_table(bench)
     return lines + [text for mix in MIXED for text in table(bench, mix)]
 

@@ -17,7 +17,7 @@ TITLE = "The scheduler"
 PROGRAMS = ("kernels",)
 TOOLS = {}
 RUN_S = 1.0  # of a program, about
-WORKERS = tuple(dict.fromkeys((1, CORES)))
+WORKERS = tuple(dict.fromkeys((CORES, 1)))
 ANSWERS = {kernel.name: kernel.answer for kernel in SCHEDULER}
 
 
@@ -58,17 +58,17 @@ def names(bench):
 
 
 def page(bench):
-    peers = names(bench)
+    programs = names(bench)
     lines = ["Nanoseconds a task.  Each answer is checked; a program that is wrong is left out.  The ratio is oneTBB's time "
              "over ours.", ""]
-    for workers in WORKERS:
-        lines += [f"## {workers} worker{'s' * (workers > 1)}", "", "| operation | " + " | ".join(peers) + " | ratio |",
-                  "|---|" + "--:|" * (len(peers) + 1)]
+    for workers in sorted(WORKERS):
+        lines += [f"## {workers} worker{'s' * (workers > 1)}", "", "| operation | " + " | ".join(programs) + " | ratio |",
+                  "|---|" + "--:|" * (len(programs) + 1)]
         for kernel in SCHEDULER:
             runs = bench.samples.get((kernel.name, workers), {})
             if runs:
                 lines.append(f"| {kernel.name}: {kernel.what} | " + " | ".join(
-                    report.spread(list(runs[name].values())) if name in runs else "" for name in peers)
+                    report.spread(list(runs[name].values())) if name in runs else "" for name in programs)
                     + f" | {ratio(runs)} |")
         lines.append("")
     return lines

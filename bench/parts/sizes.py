@@ -168,7 +168,7 @@ def draw(bench, folder):
         for name, runs in bench.samples.get(Files(size, 64), {}).items():
             series.setdefault(name, {})[max(size / 1024, 0.5)] = report.bar([s.requests_s for s in runs.values()])
     plots.lines(os.path.join(folder, "sizes.png"), "Requests by size, 64 connections, all cores",
-                plots.Axis("KB (0 at the left edge)", "log", (0.5, 1, 10, 100, 1024)), plots.Axis("requests/s", "log"), series)
+                plots.Axis("KB (0.5 stands for 0)", "log", (0.5, 1, 10, 100, 1024)), plots.Axis("requests/s", "log"), series)
     return ["cpu.png", "sizes.png"]
 
 

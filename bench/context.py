@@ -96,7 +96,8 @@ class Context:
         path = servers.locate(row, self.settings.programs)
         server = servers.Server(row, path, environment=environment)
         self.started.append(server)
-        self.seen.setdefault(row.name, (servers.version_of(row, path), ""))
+        if row.name not in self.seen:
+            self.seen[row.name] = (servers.version_of(row, path), "")
         return server
 
     def start(self, row, root, environment=None, **more):

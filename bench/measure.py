@@ -170,6 +170,11 @@ class Sample:
     memory_kb: int  # the peak of the whole process tree
     errors: int
 
+    @property
+    def per_cpu_s(self):
+        """Requests.  CPU time comes in ticks: it may be none in a short run."""
+        return 1e6 / max(self.cpu_us, 1e-3)
+
 
 def wrk(server, target, port, workload, seconds, work):
     """Blocks for `seconds`.  `target`: of the request, or a Lua script.  Raises ValueError when wrk did not finish."""

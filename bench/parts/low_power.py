@@ -186,13 +186,13 @@ def draw(bench, folder):
 
 def headlines(bench):
     samples, found = {name: runs for (one, name), runs in bench.samples.items() if one == LOW_POWER[0]}, []
-    ratios = [1 / ratio for ratio in report.ratios(samples, "response_s", "gunicorn")]
+    ratios = report.ratios(samples, "rate", "gunicorn")
     if ratios:
         found.append(Headline("C", "Rust 5.722 ms a request, Python 21.394: 3.7 times",
                               f"{report.spread([s.response_s * 1000 for s in samples[SUBJECT].values()], '{:.3f}')} ms on one core; "
                               "Gunicorn + WhiteNoise "
                               + report.spread([s.response_s * 1000 for s in samples["gunicorn"].values()], "{:.3f}"), report.spread(ratios, "{:.1f}")))
-        cpu = [1 / ratio for ratio in report.ratios(samples, "cpu_ms", "gunicorn")]
+        cpu = report.ratios_of(samples, lambda s: 1 / max(s.cpu_ms, 1e-6), "gunicorn")
         found.append(Headline("C", "Rust takes less energy in all", "CPU seconds of the same requests, Gunicorn + WhiteNoise over scrubjay:", report.spread(cpu, "{:.1f}")))
     if len(bench.memory) >= LEAST_SLICES:
         second, last = bench.quarters_kb()

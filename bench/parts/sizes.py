@@ -173,7 +173,7 @@ def draw(bench, folder):
 
 
 def picture(bench):
-    return {"null (parses nothing)" if name == "null" else name: report.bar([1e6 / s.cpu_us for s in runs.values() if s.cpu_us])
+    return {"null (parses nothing)" if name == "null" else name: report.bar([s.per_cpu_s for s in runs.values()])
             for name, runs in telling(bench).items()}
 
 
@@ -181,7 +181,7 @@ def headlines(bench):
     samples, found = telling(bench), []
     for document, peer, claim in (("B", "nginx", "nginx: 74,091 requests/s of 1 KB a CPU"),
                                   ("-", "null", "a server that parses nothing: the limit")):
-        ratios = [1 / ratio for ratio in report.ratios(samples, "cpu_us", peer)]
+        ratios = report.ratios(samples, "per_cpu_s", peer)
         if ratios:
             ours, theirs = (report.spread([s.cpu_us for s in samples[name].values()]) for name in (SUBJECT, peer))
             found.append(Headline(document, claim, f"CPU us/request, 1 KB: {ours}; {peer} {theirs}",

@@ -95,10 +95,10 @@ def page(bench):
         lines.append("| " + " | ".join((
             name, report.spread([s.requests for s in samples], "{:,.0f}"),
             report.spread([s.requests_s for s in samples], "{:,.0f}"),
-            report.spread([1e6 / max(s.cpu_us, 1e-3) for s in samples], "{:,.0f}"),
+            report.spread([s.per_cpu_s for s in samples], "{:,.0f}"),
             *report.cells(samples))) + " |")
     return lines + [""] + report.compared(bench.samples, [
-        ("requests served", lambda s: s.requests), ("requests per CPU second", lambda s: 1 / s.cpu_us)])
+        ("requests served", lambda s: s.requests), ("requests per CPU second", lambda s: s.per_cpu_s)])
 
 
 def tables(bench):
@@ -107,7 +107,7 @@ def tables(bench):
 
 
 def draw(bench, folder):
-    rows = {name: report.bar([1e6 / max(s.cpu_us, 1e-3) for s in runs.values()]) for name, runs in bench.samples.items()}
+    rows = {name: report.bar([s.per_cpu_s for s in runs.values()]) for name, runs in bench.samples.items()}
     plots.bars(os.path.join(folder, "static-files.png"), "Random images: what a second of CPU time is good for",
                plots.Axis("requests per CPU second"), report.sorted_bars(rows))
     return ["static-files.png"]
@@ -119,8 +119,8 @@ def headlines(bench):
             ("A", "gunicorn", "serves more than Gunicorn + WhiteNoise (sync workers)"),
             ("A", "gunicorn-gthread", "the same, gthread workers"), ("-", "nginx", "nginx: requests per CPU second")):
         served = report.ratios(bench.samples, "requests", peer)
-        by_cpu = [1 / ratio for ratio in report.ratios(bench.samples, "cpu_us", peer)]
-        if served and by_cpu:
+        by_cpu = report.ratios(bench.samples, "per_cpu_s", peer)
+        if served:
             ours = report.spread([s.requests for s in bench.samples[SUBJECT].values()], "{:,.0f}")
             found.append(Headline(document, claim, f"{ours} requests in {bench.seconds} s, {report.spread(served, '{:.2f}')} "
                                   f"times {peer}'s; per CPU second:", report.spread(by_cpu, "{:.2f}")))

@@ -156,15 +156,15 @@ class Context:
     def fits(self, seconds):
         return not self.quick or time.monotonic() + seconds * self.pace() < self.deadline - PAGE_S
 
-    def in_rounds(self, groups, rounds=None):
-        """Each group once a round, its steps in another order each time.  What has no time is left out, and named;
-        the first group always has."""
+    def in_rounds(self, groups, rounds=None, needed=1):
+        """Each group once a round, its steps in another order each time.  What has no time is left out, and named; the
+        first `needed` groups are done once in any case: without them there is nothing to show."""
         rounds = rounds or self.rounds
         plan = [(number, group) for number in range(rounds) for group in groups]
         left_s, skipped = sum(group.seconds for _, group in plan), []
         try:
             for at, (number, group) in enumerate(plan):
-                if at and not self.fits(group.seconds):
+                if at >= needed and not self.fits(group.seconds):
                     skipped.append((number, group.label))
                 else:
                     for i in range(len(group.steps)):

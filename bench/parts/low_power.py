@@ -77,8 +77,8 @@ class Bench:
                                          partial(self.run_one, server, one)) for server in usable]) for one in LOW_POWER]
         if subject:
             endure = Step("endurance", QUICK_ENDURANCE_S if self.context.quick else self.whole_s(), partial(self.endure, subject[0]))
-            groups.insert(0 if self.context.quick else len(groups), Group("endurance", [endure]))
-        self.context.in_rounds(groups, 1 if self.context.quick else min(ROUNDS, self.context.rounds))
+            groups.insert(1, Group("endurance", [endure]))
+        self.context.in_rounds(groups, 1 if self.context.quick else min(ROUNDS, self.context.rounds), 2)
 
     # --- endurance
 

@@ -119,7 +119,7 @@ class Bench:
             self.context.left_out.append(f"all but {' and '.join(QUICK_ROWS)} above {MIXED_LOADS[0]:,} hits/s: no time")
         self.context.in_rounds([
             Group(one.label, [Step(f"{server.row.name}, {one.label}", self.seconds + 0.8, partial(self.run_one, server, one))
-                              for server in self.servers_of(one, started)]) for one in self.loads()])
+                              for server in self.servers_of(one, started)]) for one in self.loads()], needed=2)
 
     def run_one(self, server, one, number):
         command = [self.context.program("rate"), "-p", str(server.port), str(one.hits), str(self.seconds), str(CONNECTIONS),

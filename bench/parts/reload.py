@@ -110,7 +110,7 @@ class Bench:
         self.context.in_rounds([
             Group(f"{rate:,} requests/s{', reloading' if reloads else ''}",
                   [Step(f"{server.row.name}, {rate:,}/s{', reloading' if reloads else ''}", self.seconds + 0.7,
-                        partial(self.run_one, server, rate, reloads)) for server in usable]) for rate, reloads in runs])
+                        partial(self.run_one, server, rate, reloads)) for server in usable]) for rate, reloads in runs], needed=2)
 
 
 def run(context):

@@ -180,7 +180,8 @@ def front_table(summaries):
     lines = ["| document | its claim | here | ratio | page |", "|---|---|---|--:|---|"]
     for name, said in summaries.items():
         for one in said["headlines"] if said else ():
-            lines.append(f"| {one['document']} | {one['claim']} | {one['ours']} | {one['ratio']} | [{name}]({name}/README.md) |")
+            lines.append(f"| {one['document']} | {one['claim']} | {one['ours']} | {one['ratio']} "
+                         f"| [{name}]({name}/README.md) |")
     return lines + [""]
 
 

@@ -81,8 +81,8 @@ def locate(row, programs):
     else:  # may live outside an ordinary PATH
         path = shutil.which(row.program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") or ""
     if not os.access(path, os.X_OK):
-        raise Unusable("not found (" + (f"apt-get install {row.packages}" if row.packages else f"make it, or set {row.program}")
-                       + ")")
+        hint = f"apt-get install {row.packages}" if row.packages else f"make it, or set {row.program}"
+        raise Unusable(f"not found ({hint})")
     return os.path.abspath(path)
 
 

@@ -41,7 +41,8 @@ def core_counts():
 IMAGES = Files(0, 64)
 SIZE_STEPS = (0, 1 << 10, 10 << 10, 100 << 10, 1 << 20)
 SIZES = tuple(dict.fromkeys(
-    [Files(1 << 10, 64)] + [Files(size, 64) for size in SIZE_STEPS] + [Files(1 << 10, 64, "close"), Files(1 << 10, 64, cores=1)]
+    [Files(1 << 10, 64)] + [Files(size, 64) for size in SIZE_STEPS]
+    + [Files(1 << 10, 64, "close"), Files(1 << 10, 64, cores=1)]
     + [Files(size, 64, mode, cores) for mode, steps in (("keep", SIZE_STEPS), ("close", SIZE_STEPS[:2]))
        for size in steps for cores in core_counts()]
     + [Files(size, connections) for size in SIZE_STEPS for connections in (1, 512)]))

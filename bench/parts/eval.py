@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The log evaluator, POST /eval: Flask, FastAPI and Falcon under Gunicorn, and scrubjay, by workers and clients (document B)."""
+"""The log evaluator, POST /eval: Flask, FastAPI and Falcon under Gunicorn, and scrubjay (document B)."""
 import http.client
 import json
 import os
@@ -281,7 +281,8 @@ def draw(bench, folder):
 
 def headlines(bench):
     ours, found = best(bench, SUBJECT), []
-    for name, claim in (("fastapi", "FastAPI: 6.833 ms a request at best"), ("flask", "Flask, the same"), ("falcon", "Falcon, the same")):
+    for name, claim in (("fastapi", "FastAPI: 6.833 ms a request at best"), ("flask", "Flask, the same"),
+                        ("falcon", "Falcon, the same")):
         theirs = best(bench, name)
         if ours and theirs:
             found.append(Headline("B", claim, f"{ours[0]:.3f} ms at best; {name} {theirs[0]:.3f}",

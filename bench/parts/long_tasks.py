@@ -221,13 +221,14 @@ def headlines(bench):
     """Over the rows of the document's best server, 2 (and 4 where it wins): the least of our ratios."""
     ratios = []
     for (name, task) in bench.samples:
-        theirs = max((middle(bench, key, "rate") for key in bench.samples if key[1] == task and key[0] != SUBJECT), default=0)
+        theirs = max((middle(bench, key, "rate") for key in bench.samples if key[1] == task and key[0] != SUBJECT),
+                     default=0)
         if name == SUBJECT and theirs:
             ratios.append((middle(bench, (name, task), "rate") / theirs, task))
     if not ratios:
         return []
-    least, most = min(ratios), max(ratios)
+    (least, first), (most, last) = min(ratios), max(ratios)
     won = sum(ratio >= 0.97 for ratio, _ in ratios)
     return [Headline("E", "one loop wins, but for CPU and files, where processes do",
-                     f"first or within 3 % in {won} of {len(ratios)} tasks; rate over the best peer's, {least[1]} to {most[1]}:",
-                     f"{least[0]:.2f}-{most[0]:.2f}")]
+                     f"first or within 3 % in {won} of {len(ratios)} tasks; rate over the best peer's, {first} to {last}:",
+                     f"{least:.2f}-{most:.2f}")]

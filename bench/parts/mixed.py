@@ -105,7 +105,7 @@ class Bench:
         """Each once; in a quick run the plot over load first."""
         mixes, sweep = [one for mix in MIXED for one in loads_of(mix)], [swept(hits) for hits in MIXED_LOADS]
         if self.context.quick:
-            mixes = [swept(MIXED_LOADS[0]), swept(SWEPT.hits), Load(SWEPT.hits), *loads_of(SWEPT), *loads_of(MIXED[-1])] + mixes
+            mixes = [swept(MIXED_LOADS[0]), swept(SWEPT.hits), *loads_of(SWEPT), *loads_of(MIXED[-1])] + mixes
         return list(dict.fromkeys(mixes + sweep))
 
     def servers_of(self, one, started):
@@ -250,5 +250,5 @@ def headlines(bench):
         ours, theirs = (middle(bench, name, loads_of(mix)[2]) for name in (SUBJECT, "go"))
         if ours and theirs:
             found.append(Headline("-", f"Go net/http: p99 of {mix.hits:,} hits/s beside {mix.what.partition(' of ')[2]} tasks",
-                                  f"{ours / 1000:.2f} ms, go here {theirs / 1000:.2f}", f"{theirs / ours:.1f}"))
+                                  f"{ours / 1000:.2f} ms; go {theirs / 1000:.2f}", f"{theirs / ours:.1f}"))
     return found

@@ -105,12 +105,14 @@ class Bench:
             figures, len(took), took, watch.cpu_s / max(1, figures["answered"]) * 1e6, watch.memory_kb)
 
     def run(self):
-        usable, usual = self.context.start_all(self.context.rows("reload"), self.spawn, self.check), self.context.settings.a_second
+        usual = self.context.settings.a_second
+        usable = self.context.start_all(self.context.rows("reload"), self.spawn, self.check)
         runs = [(usual, False), (usual, True)] + [(rate, True) for rate in LOADS if rate != usual]
         self.context.in_rounds([
             Group(f"{rate:,} requests/s{', reloading' if reloads else ''}",
                   [Step(f"{server.row.name}, {rate:,}/s{', reloading' if reloads else ''}", self.seconds + 0.7,
-                        partial(self.run_one, server, rate, reloads)) for server in usable]) for rate, reloads in runs], needed=2)
+                        partial(self.run_one, server, rate, reloads)) for server in usable])
+            for rate, reloads in runs], needed=2)
 
 
 def run(context):
@@ -196,13 +198,14 @@ def draw(bench, folder):
 
 
 def headlines(bench):
+    """p99 while it reloads, and how many requests failed."""
     usual, found = bench.context.settings.a_second, []
-    errors = {name: sum(s.figures[key] for s in bench.samples.get((name, usual, True), {}).values() for key in ERRORS)
-              for name in names(bench)}
+    runs = {name: bench.samples[name, usual, True].values() for name in names(bench) if (name, usual, True) in bench.samples}
+    p99_ms = {name: median(s.figures["p99_us"] for s in samples) / 1000 for name, samples in runs.items()}
+    failed = {name: sum(s.figures[key] for s in samples for key in ERRORS) for name, samples in runs.items()}
     for peer in ("nginx", "gunicorn-gthread"):
-        p99 = [median(s.figures["p99_us"] for s in bench.samples[name, usual, True].values())
-               for name in (SUBJECT, peer) if (name, usual, True) in bench.samples]
-        if len(p99) == 2:
-            found.append(Headline("-", f"{peer}: p99 while it reloads; requests that failed", f"{p99[0] / 1000:.2f} ms, {errors[SUBJECT]} "
-                                  f"failed; {peer} here {p99[1] / 1000:.2f} ms, {errors[peer]} failed", f"{p99[1] / p99[0]:.1f}"))
+        if SUBJECT in runs and peer in runs:
+            ours, theirs = (f"{p99_ms[name]:.2f} ms, {failed[name]} failed" for name in (SUBJECT, peer))
+            found.append(Headline("-", f"{peer}: p99 while it reloads; requests that failed", f"{ours}; {peer} {theirs}",
+                                  f"{p99_ms[peer] / p99_ms[SUBJECT]:.1f}"))
     return found

@@ -74,6 +74,11 @@ def memory_of(server):
     return memory_kb(tree(server.processes))
 
 
+def anonymous_of(server):
+    """Of the whole tree, in KB: what it has allocated.  Who else has a library in memory does not move it."""
+    return sum(read_memory(pid, "status", "RssAnon") for pid in tree(server.processes))
+
+
 def memory_kb(pids):
     """Proportional set size, or, where that cannot be read, resident set size."""
     return sum(read_memory(pid, "smaps_rollup", "Pss") or read_memory(pid, "status", "VmRSS")

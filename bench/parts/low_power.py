@@ -24,8 +24,8 @@ ROUNDS = 3
 WHOLE_S = 60  # of a run, about
 QUICK_ENDURANCE_S = 3
 RAPL = "/sys/class/powercap/intel-rapl:*/energy_uj"
-LEAST_SLICES = 8
-SLICE_S = 10  # of the endurance run: one in four opens a connection a request
+SLICE_S, CYCLE = 10, 4  # of the endurance run: one slice in four opens a connection a request
+LEAST_SLICES = 4 * CYCLE
 KEEPING, CLOSING = Files(1 << 10, 64), Files(1 << 10, 64, "close")
 NO_RAPL = "energy: this machine has no RAPL counters (/sys/class/powercap) that can be read; CPU seconds stand for it"
 
@@ -99,20 +99,21 @@ class Bench:
         began, seconds = time.monotonic(), 1 if self.context.quick else SLICE_S
         slices = 0
         while not self.is_over():
-            workload = CLOSING if slices % 4 == 3 else KEEPING
+            workload = CLOSING if slices % CYCLE == CYCLE - 1 else KEEPING
             sample = measure.wrk(server, KEEPING.target, server.port, workload, seconds, self.context.work)
             slices += 1
             self.endured_s = time.monotonic() - began
             self.n_requests += sample.requests
             self.n_errors += sample.errors
-            self.memory.append((self.endured_s, self.n_requests, measure.memory_of(server)))
+            self.memory.append((self.endured_s, self.n_requests, measure.anonymous_of(server)))
             self.context.progress.show(self.context.left_s() + max(0, self.whole_s() - self.endured_s),
                                        f"endurance, {self.n_requests:,} requests")
 
     def quarters_kb(self):
-        """The mean memory of the second and of the last quarter of the slices."""
-        n = len(self.memory)
-        return [mean(kb for _, _, kb in self.memory[first:last]) for first, last in ((n // 4, n // 2), (n * 3 // 4, n))]
+        """The mean memory of the second and of the last quarter, both of whole cycles of four slices."""
+        n = len(self.memory) // CYCLE
+        return [mean(kb for _, _, kb in self.memory[first * CYCLE:last * CYCLE])
+                for first, last in ((n // 4, max(n // 2, n // 4 + 1)), (n * 3 // 4, n))]
 
 
 def run(context):
@@ -152,7 +153,7 @@ def page(bench):
         growth = (f"{second:,.0f} KB in the second quarter, {last:,.0f} KB in the last: "
                   f"{100 * (last - second) / second:+.2f} %")
     return lines + [f"{bench.n_requests:,} requests in {bench.endured_s:,.0f} s, 64 at a time, one slice of wrk in four "
-                    f"with a connection a request; {bench.n_errors} errors.  Memory: {growth}.", ""]
+                    f"with a connection a request; {bench.n_errors} errors.  Allocated memory: {growth}.", ""]
 
 
 def tables(bench):
@@ -179,7 +180,7 @@ def draw(bench, folder):
                         plots.Axis("percentile", ticks=(0, 10, 25, 50, 75, 90, 99)), plots.Axis("ms", "log"), series)
     if bench.memory:
         names.append("endurance.png")
-        plots.lines(os.path.join(folder, names[-1]), "Memory in the endurance run", plots.Axis("million requests"),
+        plots.lines(os.path.join(folder, names[-1]), "Memory in the endurance run: what is allocated", plots.Axis("million requests"),
                     plots.Axis("MB"), {SUBJECT: {n / 1e6: (kb / 1024,) for _, n, kb in bench.memory}})
     return names
 

@@ -274,8 +274,8 @@ def draw(bench, folder):
     for (name, count, at), sample in bench.samples.items():
         if at == clients:
             series.setdefault(name, {})[count] = (1000 / sample.rate,)
-    plots.lines(os.path.join(folder, "eval.png"), f"POST /eval, {clients} clients", plots.Axis("workers"),
-                plots.Axis("ms a request", "log"), series)
+    plots.lines(os.path.join(folder, "eval.png"), f"POST /eval, {clients} clients", plots.Axis("workers", ticks=bench.workers),
+                plots.Axis("ms a request"), series)
     return ["eval.png"]
 
 

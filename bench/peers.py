@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SUBJECT = "scrubjay"
+LIMIT = "epoll-threads"  # parses nothing: what the kernel costs
 
 
 @dataclass(frozen=True)
 class Row:
     name: str
     parts: str  # words
-    program: str  # of the system; $NAME: ours, from the environment; peers/FILE: compiled first
+    program: str  # of the system; $NAME or $NAME/FILE: ours, from the environment; peers/FILE: compiled first
     packages: str  # of Debian; empty: made here
-    command: str  # $port $admin $root $work $cores $workers $bench $peers $config; $bytes $mode: a process a workload
+    command: str  # $port $admin $root $work $cores $workers $bench $peers $config; $bytes: a process a file
     config: str = ""  # a template in peers/, filled in like the command
 
 
@@ -25,6 +26,7 @@ def rows_of(part):
 
 
 FILES = "static-files sizes low-power"
+ONE_FILE = "$port $root/$bytes.txt"
 SERVE = "serve --cache-dir none --no-compress --listen 127.0.0.1:$port"
 PYTHON = "/usr/bin/python3"  # Debian's: it has Debian's packages
 GUNICORN = "-b 127.0.0.1:$port --pythonpath $peers"
@@ -32,12 +34,17 @@ WHITENOISE = "gunicorn python3-whitenoise python3-brotli"
 TORNADO = "python3-tornado python3-pycares"
 
 ROWS = (
-    Row(SUBJECT, FILES, "$SCRUBJAY", "", SERVE + " --control none $root"),
+    Row(SUBJECT, FILES + " io-models", "$SCRUBJAY", "", SERVE + " --control none $root"),
     Row(SUBJECT, "reload", "$SCRUBJAY", "", SERVE + " --no-watch --control $work/control.sock $root"),
     Row(SUBJECT, "long-tasks mixed", "$SCRUBJAY", "", SERVE + " --control none --module $modules/tasks.so $routes $root"),
     Row(SUBJECT, "eval", "$SCRUBJAY", "", SERVE + " --control none --workers $count --module $modules/eval.so"
         " --route /eval=eval:eval $root"),
-    Row("null", "sizes", "$NULL", "", "$port $bytes $cores $mode"),
+    Row("blocking", "io-models", "$MODELS/blocking", "", ONE_FILE),
+    Row("select", "io-models", "$MODELS/select", "", ONE_FILE),
+    Row("epoll", "io-models", "$MODELS/epoll", "", ONE_FILE),
+    Row(LIMIT, "io-models sizes", "$MODELS/epoll", "", ONE_FILE + " $cores"),
+    Row("thread-per-connection", "io-models", "$MODELS/threads", "", ONE_FILE),
+    Row("io_uring", "io-models", "$MODELS/uring", "", ONE_FILE + " $cores"),
     Row("nginx", FILES + " index reload", "nginx", "nginx", "-p $work -e $work/nginx.log -c $config", "nginx.conf"),
     Row("h2o", FILES, "h2o", "h2o", "-c $config", "h2o.conf"),
     Row("lighttpd", FILES, "lighttpd", "lighttpd", "-D -f $config", "lighttpd.conf"),

@@ -57,6 +57,16 @@ def cells(samples):
             str(sum(s.errors for s in samples)))
 
 
+def workload_table(workload, samples):
+    lines = [f"### {workload.label}", "",
+             "| server | requests/s | CPU us/request | p50 us | p99 us | peak memory MB | errors |", "|---|" + "--:|" * 6]
+    for name, runs in samples.items():
+        found = list(runs.values())
+        lines.append(f"| {name} | {spread([s.requests_s for s in found], '{:,.0f}')} | "
+                     + " | ".join(cells(found)) + " |")
+    return lines + [""]
+
+
 def ratios_of(samples, figure, peer):
     """Ours over the peer's, within each round: what else the machine does weighs on both sides."""
     ours, theirs = samples.get(SUBJECT, {}), samples.get(peer, {})

@@ -77,7 +77,8 @@ def locate(row, programs):
         if not os.path.exists(path):
             compile_peer(row, programs["built"])
     elif row.program.startswith("$"):
-        path = programs[row.program[1:].lower()]
+        name, slash, file = row.program[1:].partition("/")
+        path = programs[name.lower()] + slash + file
     else:  # may live outside an ordinary PATH
         path = shutil.which(row.program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") or ""
     if not os.access(path, os.X_OK):
@@ -175,8 +176,8 @@ def first_answer(process, port, target, log_path, seconds=300):
     raise Unusable(f"no answer to {target}: " + last_words(log_path))
 
 
-def check_files(port, files, compares):
-    """GETs over one connection, as long as the server keeps it: status, length and, if `compares`, the octets.
+def check_files(port, files):
+    """GETs over one connection, as long as the server keeps it: status, length and octets.
 
     `files`: (target, path) each.  Raises Unusable.
     """
@@ -192,7 +193,7 @@ def check_files(port, files, compares):
                 raise Unusable(f"{target}: status {answer.status}")
             if int(answer.headers.get("Content-Length", -1)) != len(expected):
                 raise Unusable(f"{target}: Content-Length {answer.headers.get('Content-Length')}")
-            if len(body) != len(expected) or compares and body != expected:
+            if body != expected:
                 raise Unusable(f"{target}: other octets than the file's")
     except (http.client.HTTPException, OSError) as error:
         raise Unusable(f"{target}: {error!r}") from error

@@ -47,6 +47,7 @@ SIZES = tuple(dict.fromkeys(
        for size in steps for cores in core_counts()]
     + [Files(size, connections) for size in SIZE_STEPS for connections in (1, 512)]))
 COMPARED = (Files(1 << 10, 64), Files(100 << 10, 64), Files(1 << 10, 64, "close"))  # by ratios
+IO_MODELS = tuple(Files(1 << 10, connections) for connections in (64, 1000, 1, 16, 256, 4))
 
 
 @dataclass(frozen=True)

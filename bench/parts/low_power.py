@@ -56,7 +56,7 @@ class Bench:
 
     def check(self, server):
         servers.wait_ready(server, server.port)
-        servers.check_files(server.port, [(KEEPING.target, self.path)], True)
+        servers.check_files(server.port, [(KEEPING.target, self.path)])
 
     def run_one(self, server, one, number):
         """ab is on the other cores, where there are any."""

@@ -64,7 +64,7 @@ class Bench:
 
     def check(self, server):
         servers.first_answer(server.processes[0], server.port, self.targets[0], server.log)
-        servers.check_files(server.port, list(zip(self.targets, self.asked))[::25 if self.context.quick else 1], True)
+        servers.check_files(server.port, list(zip(self.targets, self.asked))[::25 if self.context.quick else 1])
 
     def reload(self, server):
         """Blocks until the server serves by what it has read again."""

@@ -9,13 +9,13 @@ import plots
 import report
 import servers
 from context import Group, Step
-from peers import SUBJECT
+from peers import LIMIT, SUBJECT
 from report import Headline
 from servers import CORES
 from workloads import COMPARED, SIZE_STEPS, SIZES, Files, core_counts
 
 TITLE = "Sizes and cores"
-PROGRAMS = ("scrubjay", "null")
+PROGRAMS = ("scrubjay",)
 TOOLS = {"wrk": "wrk"}
 RUN_SECONDS = 3
 NAMED = {"cpu_us": "CPU us/request", "requests_s": "requests/s"}
@@ -54,17 +54,14 @@ class Bench:
         if "$bytes" not in server.row.command:
             server.ports[None] = servers.spawn(server, self.root, self.context.work, **more)
             return
-        for size, mode in dict.fromkeys((w.bytes, w.mode) for w in SIZES if w.cores == cores):
-            server.ports[size, mode] = servers.spawn(server, self.root, self.context.work, bytes=size,
-                                                     mode="close" if mode == "close" else "", **more)
+        for size in dict.fromkeys(w.bytes for w in SIZES if w.cores == cores):
+            server.ports[size] = servers.spawn(server, self.root, self.context.work, bytes=size, **more)
 
     def check(self, server):
-        """The null server's content is its own."""
         for key, port in server.ports.items():
             servers.wait_ready(server, port)
-            sizes = SIZE_STEPS if key is None else key[:1]
-            servers.check_files(port, [(Files(size, 1).target, os.path.join(self.root, f"{size}.txt")) for size in sizes],
-                                server.row.name != "null")
+            sizes = SIZE_STEPS if key is None else (key,)
+            servers.check_files(port, [(Files(size, 1).target, os.path.join(self.root, f"{size}.txt")) for size in sizes])
 
     def start_all(self):
         rows = self.context.rows("sizes")
@@ -77,7 +74,7 @@ class Bench:
         return [server for server in self.usable[workload.cores] if server.row.name in QUICK_ROWS or not few]
 
     def run_one(self, server, workload, number):
-        port = server.ports.get((workload.bytes, workload.mode), server.ports.get(None))
+        port = server.ports.get(workload.bytes, server.ports.get(None))
         sample = measure.wrk(server, workload.target, port, workload, self.seconds, self.context.work)
         self.samples.setdefault(workload, {}).setdefault(server.row.name, {})[number] = sample
 
@@ -116,16 +113,6 @@ def by_cores(bench, mode):
     return lines + [""]
 
 
-def workload_table(workload, samples):
-    lines = [f"### {workload.label}", "",
-             "| server | requests/s | CPU us/request | p50 us | p99 us | peak memory MB | errors |", "|---|" + "--:|" * 6]
-    for name, runs in samples.items():
-        found = list(runs.values())
-        lines.append(f"| {name} | {report.spread([s.requests_s for s in found], '{:,.0f}')} | "
-                     + " | ".join(report.cells(found)) + " |")
-    return lines + [""]
-
-
 def ratio_table(bench):
     """Beside the median of the ratios that of the best runs: what else the machine does only ever makes a run worse."""
     lines = [f"## {SUBJECT} compared", "", "| what | with | ratio | of the best runs |", "|---|---|--:|--:|"]
@@ -149,7 +136,7 @@ def page(bench):
     lines += ["## New connections/s: 64 at a time, each for one request", ""] + by_cores(bench, "close")
     lines += ["## Each workload", ""]
     for workload, samples in bench.samples.items():
-        lines += workload_table(workload, samples)
+        lines += report.workload_table(workload, samples)
     return lines
 
 
@@ -173,14 +160,14 @@ def draw(bench, folder):
 
 
 def picture(bench):
-    return {"null (parses nothing)" if name == "null" else name: report.bar([s.per_cpu_s for s in runs.values()])
+    return {f"{name} (parses nothing)" if name == LIMIT else name: report.bar([s.per_cpu_s for s in runs.values()])
             for name, runs in telling(bench).items()}
 
 
 def headlines(bench):
     samples, found = telling(bench), []
     for document, peer, claim in (("B", "nginx", "nginx: 74,091 requests/s of 1 KB a CPU"),
-                                  ("-", "null", "a server that parses nothing: the limit")):
+                                  ("-", LIMIT, "a server that parses nothing: the limit")):
         ratios = report.ratios(samples, "per_cpu_s", peer)
         if ratios:
             ours, theirs = (report.spread([s.cpu_us for s in samples[name].values()]) for name in (SUBJECT, peer))

@@ -67,7 +67,7 @@ class Bench:
 
     def check(self, server):
         servers.wait_ready(server, server.port)
-        servers.check_files(server.port, self.files[::CHECKED_OF[self.context.quick]], True)
+        servers.check_files(server.port, self.files[::CHECKED_OF[self.context.quick]])
 
     def run_one(self, server, number):
         sample = measure.wrk(server, self.script, server.port, IMAGES, self.seconds, self.context.work)

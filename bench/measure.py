@@ -16,6 +16,8 @@ TICKS = os.sysconf("SC_CLK_TCK")
 UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 60e6}
 WATCH_S = 0.25
 TRIES = 3
+SECOND = ("the generator had no real-time priority (for want of CAP_SYS_NICE): latencies hold what it waited for the "
+          "servers' own background work")
 SIEGERC = """color = off
 verbose = false
 quiet = false
@@ -154,6 +156,15 @@ class Watch:
                 if time.monotonic() > deadline:
                     raise Stuck(f"{program.args[0]} did not end") from None
         self.memory_kb = max(self.memory_kb, memory_of(server))
+
+
+def open_loop(context, server, words, seconds):
+    """What rate.c measured, and the Watch of it."""
+    watch = Watch(server, [context.program("rate"), *map(str, words)], context.work, seconds + 60, None)
+    figures = json.loads(watch.said)
+    if not figures["is_first"] and SECOND not in context.notes:
+        context.tell(SECOND)
+    return figures, watch
 
 
 def figure(pattern, said):

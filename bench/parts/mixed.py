@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """Hits on a small file at a fixed rate, alone and beside long tasks, from an open loop."""
-import json
 import os
 import random
 from dataclasses import dataclass
@@ -122,11 +121,10 @@ class Bench:
                               for server in self.servers_of(one, started)]) for one in self.loads()], needed=2)
 
     def run_one(self, server, one, number):
-        command = [self.context.program("rate"), "-p", str(server.port), str(one.hits), str(self.seconds), str(CONNECTIONS),
-                   self.targets] + ([one.target, str(one.tasks)] if one.tasks else [])
-        watch = measure.Watch(server, command, self.context.work, self.seconds + 60, None)
-        self.samples.setdefault((server.row.name, one), {})[number] = Sample(json.loads(watch.said), self.seconds,
-                                                                             watch.cpu_s, watch.memory_kb)
+        words = ["-p", server.port, one.hits, self.seconds, CONNECTIONS, self.targets]
+        words += [one.target, one.tasks] if one.tasks else []
+        figures, watch = measure.open_loop(self.context, server, words, self.seconds)
+        self.samples.setdefault((server.row.name, one), {})[number] = Sample(figures, self.seconds, watch.cpu_s, watch.memory_kb)
         measure.settle(server)  # what was given up on may still be on its way
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Hits at a fixed rate while a server reloads a large tree over and over, and while it does not."""
 import http.client
-import json
 import os
 import threading
 import time
@@ -91,16 +90,15 @@ class Bench:
         thread = threading.Thread(target=reload_on)
         if reloads:
             thread.start()
-        command = [self.context.program("rate"), str(server.port), str(rate), str(self.seconds), str(CONNECTIONS), self.paths]
+        words = (server.port, rate, self.seconds, CONNECTIONS, self.paths)
         try:
-            watch = measure.Watch(server, command, self.context.work, self.seconds + 60, None)
+            figures, watch = measure.open_loop(self.context, server, words, self.seconds)
         finally:
             is_over.set()
             if reloads:
                 thread.join()
         if faults:
             raise Unusable(f"reload: {faults[0]}")
-        figures = json.loads(watch.said)
         self.samples.setdefault((server.row.name, rate, reloads), {})[number] = Sample(
             figures, len(took), took, watch.cpu_s / max(1, figures["answered"]) * 1e6, watch.memory_kb)
 

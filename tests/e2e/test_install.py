@@ -12,7 +12,6 @@ from wire import Client
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get("MODULES", "")  # the folder that is built in
-HEADER = "usr/local/include/scrubjay/handler.h"
 
 
 def run(*command, **options):
@@ -32,11 +31,15 @@ class Installation:
                 raise Skip("%s is missing" % program)
         self.root = os.path.dirname(temporary())
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "DESTDIR"))}
-        run("make", "-C", BUILD, "install", "DESTDIR=" + self.root, "prefix=/usr/local", env=plain)
-        self.env = dict(os.environ, PKG_CONFIG_PATH=self.path("usr/local/lib/pkgconfig"), PKG_CONFIG_SYSROOT_DIR=self.root)
+        run("make", "-C", BUILD, "install", "DESTDIR=" + self.root, env=plain)
+        self.env = dict(os.environ, PKG_CONFIG_PATH=os.path.dirname(self.path("pkgconfig/scrubjay.pc")), PKG_CONFIG_SYSROOT_DIR=self.root)
 
-    def path(self, name):
-        return os.path.join(self.root, name)
+    def path(self, end):
+        """Of the one file whose path ends so, wherever the prefix has put it."""
+        found = [os.path.join(folder, name) for folder, _, names in os.walk(self.root) for name in names]
+        found = [path for path in found if path.endswith("/" + end)]
+        equal(len(found), 1, "%s: %s" % (end, found))
+        return found[0]
 
     def stop(self):
         pass
@@ -60,12 +63,12 @@ def the_examples_are_built_as_they_say_and_run():
     there = installation()
     folder = os.path.dirname(temporary())
     for name in ("echo", "sleep"):
-        source = there.path("usr/local/share/doc/scrubjay/examples/%s.c" % name)
+        source = there.path("examples/%s.c" % name)
         with open(source) as file:
             command = re.search(r"cc -shared .*", file.read())[0]
         shutil.copy(source, folder)
         run("sh", "-ec", command, cwd=folder, env=there.env)
-    program = there.path("usr/local/bin/scrubjay")
+    program = there.path("bin/scrubjay")
     instead = ["sh", "-c", 'shift; exec "%s" "$@"' % program, "sh"]
     with Server("--module", "./echo.so", "--module", "./sleep.so", "--route", "/echo=echo:echo,body=100M", "--route", "/sleep=sleep:sleep,time=2m",
                 roots=[Tree()], wrap=instead, cwd=folder) as server:
@@ -93,7 +96,7 @@ def the_first_handler_of_the_readme_answers():
 
 @test
 def the_header_stands_alone_in_c_and_cpp():
-    header = installation().path(HEADER)
+    header = installation().path("include/scrubjay/handler.h")
     run("cc", "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-D_POSIX_C_SOURCE=200809L", header)
     if shutil.which("c++"):
         run("c++", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c++", header)

@@ -180,7 +180,7 @@ bool sj_call_has_news(struct sj_call *call)
     bool has_news;
 
     pthread_mutex_lock(&call->lock);
-    has_news = call->is_ended || call->fresh.n_blocks > 0 || (call->streams && !call->has_begun);
+    has_news = call->is_ended || (call->streams && (call->fresh.n_blocks > 0 || !call->has_begun));
     pthread_mutex_unlock(&call->lock);
     return has_news;
 }

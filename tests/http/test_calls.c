@@ -52,6 +52,12 @@ static int two_steps(struct sj_call *call)
     return sj_call_then(call, SJ_ON_WORKER, give);
 }
 
+static int begin_here(struct sj_call *call)
+{
+    sj_answer_text(call, "begun and ");
+    return sj_call_then(call, SJ_ON_WORKER, give);
+}
+
 static int stream(struct sj_call *call)
 {
     return sj_answer_chunk(call, "abc", 3);
@@ -63,9 +69,13 @@ static int forget(struct sj_call *call)
     return SJ_LATER;
 }
 
-static const struct sj_handler handlers[] = {
-    {"give", give, SJ_SYNC},     {"wait", wait_for_end, SJ_ASYNC}, {"two", two_steps, SJ_SYNC},
-    {"stream", stream, SJ_SYNC}, {"forget", forget, SJ_SYNC},      {0}};
+static const struct sj_handler handlers[] = {{"give", give, SJ_SYNC},
+                                             {"wait", wait_for_end, SJ_ASYNC},
+                                             {"two", two_steps, SJ_SYNC},
+                                             {"begin", begin_here, SJ_SYNC},
+                                             {"stream", stream, SJ_SYNC},
+                                             {"forget", forget, SJ_SYNC},
+                                             {0}};
 
 static int make_plug(void **state)
 {
@@ -74,6 +84,7 @@ static int make_plug(void **state)
                                     "/wait=m:wait,time=5",
                                     "/narrow=m:wait,time=5,running=1",
                                     "/two=m:two,class=quick",
+                                    "/begin=m:begin,class=quick",
                                     "/stream=m:stream,class=heavy",
                                     "/forget=m:forget,class=quick",
                                     "/learned=m:give",
@@ -182,6 +193,17 @@ static void a_step_can_follow_elsewhere(void **state)
     work();
     plug_settle(&plug);
     answered("\r\n\r\ngiven", 2);
+}
+
+static void what_a_step_has_said_waits_for_the_last_one(void **state)
+{
+    (void)state;
+    say(ASK("/begin"));
+    answered("HTTP/1.1", 0);
+    work();
+    plug_settle(&plug);
+    answered("HTTP/1.1 200 OK\r\n", 1);
+    answered("\r\n\r\nbegun and given", 1);
 }
 
 static enum sj_route_class class_of(const char *prefix)
@@ -409,6 +431,7 @@ int main(void)
         TEST(a_quick_handler_is_run_and_answered_by_a_thief),
         TEST(an_asynchronous_handler_ends_its_call_itself),
         TEST(a_step_can_follow_elsewhere),
+        TEST(what_a_step_has_said_waits_for_the_last_one),
         TEST(only_the_handler_itself_is_learned_from),
         TEST(chunks_end_with_the_handler),
         TEST(to_put_off_without_a_step_is_an_error),

@@ -2,6 +2,7 @@
 #include "cache/variants_private.h"
 
 #include <assert.h>
+#include "core/blocking.h"
 #include "core/clock.h"
 #include "core/group.h"
 #include "core/sched.h"
@@ -78,13 +79,15 @@ static void run_unit(const struct runner *runner, struct sj_unit *unit, struct s
         ck_pr_dec_64(&variants->status.n_improving);
 }
 
-/* The exchange of `next` gives each unit to one runner. */
+/* The exchange of `next` gives each unit to one runner.  A unit can take seconds, and requests may
+ * wait for a worker: a spare thread has its place meanwhile. */
 static void run_units(struct sj_task *task)
 {
     const struct runner *runner = (struct runner *)task;
     const struct slice *slice = runner->slice;
     struct sj_plan *plan = &slice->variants->plan;
     struct sj_reader *reader = sj_reader_new();
+    sj_blocking_enter();
     while (goes_on(slice)) {
         uint64_t at = ck_pr_load_64(&plan->next);
         if (at >= plan->n_units ||
@@ -94,6 +97,7 @@ static void run_units(struct sj_task *task)
             sj_unit_is_open(&plan->units[at], plan->wanted))
             run_unit(runner, &plan->units[at], reader);
     }
+    sj_blocking_leave();
     sj_reader_free(reader);
 }
 

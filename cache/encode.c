@@ -145,9 +145,14 @@ static int step_gzip(struct pump *pump, void *state, struct step *step)
     return code == Z_STREAM_ERROR ? -EIO : 0;
 }
 
+static void *take(void *scratch, unsigned n_items, unsigned size)
+{
+    return sj_scratch_take(scratch, (size_t)n_items * size);
+}
+
 static int encode_gzip(struct pump *pump)
 {
-    z_stream stream = {.next_in = NULL};
+    z_stream stream = {.zalloc = take, .zfree = sj_scratch_give, .opaque = &pump->reader->scratch};
     if (deflateInit2(&stream, gzip_levels[pump->request->effort], Z_DEFLATED, GZIP_WINDOW_BITS,
                      GZIP_MEMORY, Z_DEFAULT_STRATEGY) != Z_OK)
         return -ENOMEM;
@@ -183,7 +188,8 @@ static int encode_brotli(struct pump *pump)
 {
     uint64_t length = pump->request->length;
     uint32_t hint = length < 1U << 30 ? (uint32_t)length : 1U << 30;
-    BrotliEncoderState *state = BrotliEncoderCreateInstance(NULL, NULL, NULL);
+    BrotliEncoderState *state =
+        BrotliEncoderCreateInstance(sj_scratch_take, sj_scratch_give, &pump->reader->scratch);
     if (state == NULL)
         return -ENOMEM;
     BrotliEncoderSetParameter(state, BROTLI_PARAM_QUALITY,
@@ -216,15 +222,16 @@ static int step_zstd(struct pump *pump, void *state, struct step *step)
 static int encode_zstd(struct pump *pump)
 {
     enum sj_effort effort = pump->request->effort;
-    ZSTD_CCtx *context = ZSTD_createCCtx();
+    if (pump->reader->zstd == NULL)
+        pump->reader->zstd = ZSTD_createCCtx();
+    ZSTD_CCtx *context = pump->reader->zstd;
     if (context == NULL)
         return -ENOMEM;
+    ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
     ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, zstd_levels[effort]);
     ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, zstd_windows[effort]);
     ZSTD_CCtx_setPledgedSrcSize(context, pump->request->length);
-    int code = run(pump, context, step_zstd);
-    ZSTD_freeCCtx(context);
-    return code;
+    return run(pump, context, step_zstd);
 }
 
 /* Was that the content that was asked for?  What does not pay is not worth a wrong record

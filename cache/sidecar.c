@@ -30,6 +30,8 @@ struct sj_reader *sj_reader_new(void)
     if (reader == NULL)
         return NULL;
     reader->is_cancelled = NULL;
+    reader->scratch = (struct sj_scratch){.n_kept = 0};
+    reader->zstd = NULL;
     reader->state = XXH3_createState();
     if (reader->state == NULL) {
         free(reader);
@@ -43,6 +45,8 @@ void sj_reader_free(struct sj_reader *reader)
     if (reader == NULL)
         return;
     XXH3_freeState(reader->state);
+    ZSTD_freeCCtx(reader->zstd);
+    sj_scratch_fini(&reader->scratch);
     free(reader);
 }
 

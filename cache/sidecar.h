@@ -12,14 +12,17 @@
  */
 #include <stddef.h>
 #include "cache/entry.h"
+#include "cache/scratch.h"
 #include "core/pr.h"
 
 #define SJ_READER_SIZE 131072
 
-/* What one thread reads and expands with; on the heap, it is large. */
+/* What one thread reads, expands and compresses with; on the heap, it is large. */
 struct sj_reader {
     const uint32_t *is_cancelled; /* 1 ends the reading and expanding soon; NULL: nothing does */
     struct XXH3_state_s *state;
+    struct sj_scratch scratch;
+    struct ZSTD_CCtx_s *zstd; /* NULL: not needed yet; cache/encode.c */
     char buffer[SJ_READER_SIZE];
 };
 

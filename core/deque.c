@@ -58,6 +58,17 @@ bool sj_deque_push(struct sj_deque *deque, struct sj_task *task)
     return true;
 }
 
+bool sj_deque_push_fenced(struct sj_deque *deque, struct sj_task *task)
+{
+    uint64_t bottom = deque->bottom;
+
+    if (bottom - ck_pr_load_64(&deque->top) > deque->mask)
+        return false;
+    ck_pr_store_ptr(&deque->ring[bottom & deque->mask], task);
+    ck_pr_fas_64(&deque->bottom, bottom + 1); /* as above, and a full fence */
+    return true;
+}
+
 struct sj_task *sj_deque_pop(struct sj_deque *deque)
 {
     uint64_t bottom = deque->bottom - 1, top;

@@ -32,6 +32,9 @@ void sj_deque_free(struct sj_deque *deque);
  * False: full, nothing changed, and `task` is still the caller's. */
 bool sj_deque_push(struct sj_deque *deque, struct sj_task *task);
 
+/* The same, and a full fence follows a push. */
+bool sj_deque_push_fenced(struct sj_deque *deque, struct sj_task *task);
+
 /* Owner only.  The newest task, now the caller's; NULL if empty. */
 struct sj_task *sj_deque_pop(struct sj_deque *deque);
 

@@ -19,8 +19,9 @@
 struct sj_worker;
 
 struct sj_group {
-    uint64_t pending;         /* spawned and not yet ended */
-    struct sj_worker *joiner; /* who is to be woken when pending becomes 0 */
+    uint32_t own;             /* pending subtasks, counted in the joiner's place ... */
+    uint32_t others;          /* ... and elsewhere; negative where they ended there */
+    struct sj_worker *joiner; /* who is to be woken when the sum becomes 0 */
 };
 
 /* On a worker's thread; it is the one that will join. */

@@ -149,7 +149,7 @@ bool sj_hand_make_way(struct sj_worker *worker, const struct sj_group *group)
     if (next == NULL)
         return false;
     sem_post(&next->wake);
-    ck_pr_fence_memory(); /* Dekker: n_joining before the look; pairs with sj_group_leave */
+    ck_pr_fence_memory(); /* Dekker: n_joining before the look; pairs with leave in group.c */
     if (sj_group_is_done(group))
         sj_hands_joined(worker);
     wait_for_place(sj_self()->hand);

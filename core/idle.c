@@ -2,14 +2,11 @@
 #include "core/idle.h"
 
 #include <assert.h>
-#include "core/pr.h"
-
-#define N_WORDS (SJ_IDLE_MAX / 64)
 
 void sj_idle_announce(struct sj_idle *idle, unsigned number)
 {
     assert(number < SJ_IDLE_MAX);
-    ck_pr_bts_64(&idle->words[number / 64], number % 64);
+    ck_pr_bts_64(&idle->parked, number);
     /* Dekker: orders the bit before the re-check; pairs with the fence between push and claim. */
     ck_pr_fence_atomic_load();
 }
@@ -21,7 +18,7 @@ bool sj_idle_retract(struct sj_idle *idle, unsigned number)
 
 bool sj_idle_is_announced(const struct sj_idle *idle, unsigned number)
 {
-    return (ck_pr_load_64(&idle->words[number / 64]) >> number % 64 & 1) != 0;
+    return (ck_pr_load_64(&idle->parked) >> number & 1) != 0;
 }
 
 bool sj_idle_claim(struct sj_idle *idle, unsigned number)
@@ -29,27 +26,18 @@ bool sj_idle_claim(struct sj_idle *idle, unsigned number)
     /* The load saves the locked instruction in the usual case.  Of several that try, the
      * one whose btr finds the bit set has won. */
     return sj_idle_is_announced(idle, number) &&
-           ck_pr_btr_64(&idle->words[number / 64], number % 64);
-}
-
-static uint64_t others(const struct sj_idle *idle, unsigned word, unsigned self)
-{
-    uint64_t parked = ck_pr_load_64(&idle->words[word]);
-
-    return self / 64 == word ? parked & ~((uint64_t)1 << self % 64) : parked;
+           ck_pr_btr_64(&idle->parked, number);
 }
 
 int sj_idle_claim_any(struct sj_idle *idle, unsigned self)
 {
-    for (unsigned word = 0; word < N_WORDS; word++) {
-        uint64_t parked;
+    uint64_t self_bit = self < SJ_IDLE_MAX ? (uint64_t)1 << self : 0, others;
 
-        while ((parked = others(idle, word, self)) != 0) {
-            unsigned bit = (unsigned)__builtin_ctzll(parked);
+    while ((others = ck_pr_load_64(&idle->parked) & ~self_bit) != 0) {
+        unsigned number = (unsigned)__builtin_ctzll(others);
 
-            if (ck_pr_btr_64(&idle->words[word], bit))
-                return (int)(word * 64 + bit);
-        }
+        if (ck_pr_btr_64(&idle->parked, number))
+            return (int)number;
     }
     return -1;
 }

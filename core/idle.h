@@ -18,11 +18,12 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
+#include "core/pr.h"
 
-#define SJ_IDLE_MAX 256 /* threads */
+#define SJ_IDLE_MAX 64 /* threads */
 
 struct sj_idle {
-    uint64_t words[SJ_IDLE_MAX / 64];
+    uint64_t parked; /* bit set */
 };
 
 /* The thread with that number.  A full fence follows the announcement.  retract: false when
@@ -30,8 +31,12 @@ struct sj_idle {
 void sj_idle_announce(struct sj_idle *idle, unsigned number);
 bool sj_idle_retract(struct sj_idle *idle, unsigned number);
 
-/* Any thread; a moment's answer. */
+/* Any thread; a moment's answer: that one, or nobody. */
 bool sj_idle_is_announced(const struct sj_idle *idle, unsigned number);
+static inline bool sj_idle_is_empty(const struct sj_idle *idle)
+{
+    return ck_pr_load_64(&idle->parked) == 0;
+}
 
 /* Any thread, after its push and a full fence.  claim: true if `number` was
  * parked and the caller is now the one to wake it.  claim_any: the lowest such number that is

@@ -218,7 +218,6 @@ bool sj_worker_wake_one(struct sj_sched *sched, struct sj_idle *idle);
 void sj_worker_wake_joiner(struct sj_worker *worker);
 
 /* On the worker's thread. */
-void sj_worker_do(struct sj_worker *worker, struct sj_task *task);
 struct sj_task *sj_worker_find_subtask(struct sj_worker *worker);
 bool sj_worker_has_subtask(const struct sj_worker *worker);
 
@@ -228,8 +227,8 @@ void sj_worker_sleep(struct sj_worker *worker);
 /* Any thread, as long as the group is there.  All that its subtasks wrote is visible then. */
 bool sj_group_is_done(const struct sj_group *group);
 
-/* A subtask of `group` has ended; `group` may be gone on return. */
-void sj_group_leave(struct sj_group *group, struct sj_worker *worker);
+/* On the worker's thread: runs a subtask. */
+void sj_group_do(struct sj_worker *worker, struct sj_task *task);
 
 /* Any thread; a moment's answer: heavy tasks wait that nobody has taken. */
 bool sj_sched_has_heavy(const struct sj_sched *sched);

@@ -14,7 +14,7 @@ struct sj_group;
 
 struct sj_task {
     void (*run)(struct sj_task *task);
-    uint64_t queued_ns;     /* monotonic; set by the scheduler */
+    uint64_t queued_ns;     /* monotonic; set by the scheduler, but not of a subtask */
     struct sj_group *group; /* of spawn and join; else NULL */
 };
 

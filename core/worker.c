@@ -5,25 +5,20 @@
 #include "core/lines.h"
 #include "core/sched_private.h"
 
-void sj_worker_do(struct sj_worker *worker, struct sj_task *task)
+static void do_submitted(struct sj_worker *worker, struct sj_task *task)
 {
     struct sj_thread *self = sj_self();
-    struct sj_group *group = task->group;
-    bool was_bound = self->is_bound;
     uint64_t start_ns = sj_clock_ns();
 
     sj_histogram_record(&worker->counters.queue_delay,
                         start_ns > task->queued_ns ? start_ns - task->queued_ns : 0);
     sj_count(&worker->counters.tasks, 1);
     task->run(task);
-    /* Whoever joins goes on in this place; and a section without a spare ends with its task. */
-    if (group != NULL || self->left == NULL)
+    if (self->left == NULL) /* a section with a spare ends with its task */
         sj_blocking_come_back();
-    self->is_bound = was_bound;
+    self->is_bound = false;
     if (self->worker != NULL)
         sj_histogram_record(&self->worker->counters.run_time, sj_clock_ns() - start_ns);
-    if (group != NULL)
-        sj_group_leave(group, self->worker);
 }
 
 /* One task from any of the victims, `first` first.  A lost steal proves that somebody else got
@@ -160,7 +155,10 @@ enum sj_work_end sj_worker_work(struct sj_worker *worker)
         struct sj_task *task = find(worker);
 
         if (task != NULL) {
-            sj_worker_do(worker, task);
+            if (task->group != NULL)
+                sj_group_do(worker, task);
+            else
+                do_submitted(worker, task);
             if (sj_self()->worker != worker)
                 return sj_self()->worker == NULL ? SJ_WORK_AWAY : SJ_WORK_MOVED;
             was_woken = false;

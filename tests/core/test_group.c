@@ -262,8 +262,8 @@ static void run_rounds(struct sj_task *task)
         sj_join(&group);
         for (unsigned j = 0; j < 3; j++)
             n_wrong += nodes[j].leaves != 1;
-        n_wrong += group.pending != 0;
-        group.pending = 1000; /* nobody may read or write it any more */
+        n_wrong += group.own + group.others != 0;
+        group.others = 1000; /* nobody may read or write it any more */
     }
 }
 

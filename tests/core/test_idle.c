@@ -12,17 +12,17 @@
 
 static void a_number_is_claimed_once(void **state)
 {
-    struct sj_idle idle = {{0}};
+    struct sj_idle idle = {0};
 
     (void)state;
-    sj_idle_announce(&idle, 70);
-    assert_true(sj_idle_claim(&idle, 70));
-    assert_false(sj_idle_claim(&idle, 70));
+    sj_idle_announce(&idle, 42);
+    assert_true(sj_idle_claim(&idle, 42));
+    assert_false(sj_idle_claim(&idle, 42));
 }
 
 static void who_is_not_parked_cannot_be_claimed(void **state)
 {
-    struct sj_idle idle = {{0}};
+    struct sj_idle idle = {0};
 
     (void)state;
     sj_idle_announce(&idle, 3);
@@ -33,36 +33,36 @@ static void who_is_not_parked_cannot_be_claimed(void **state)
 
 static void retract_tells_whether_somebody_has_claimed(void **state)
 {
-    struct sj_idle idle = {{0}};
+    struct sj_idle idle = {0};
 
     (void)state;
-    sj_idle_announce(&idle, 255);
-    assert_true(sj_idle_claim(&idle, 255));
-    assert_false(sj_idle_retract(&idle, 255));
+    sj_idle_announce(&idle, 63);
+    assert_true(sj_idle_claim(&idle, 63));
+    assert_false(sj_idle_retract(&idle, 63));
 }
 
 static void an_announcement_is_seen_until_somebody_claims(void **state)
 {
-    struct sj_idle idle = {{0}};
+    struct sj_idle idle = {0};
 
     (void)state;
-    sj_idle_announce(&idle, 70);
-    assert_true(sj_idle_is_announced(&idle, 70));
-    assert_false(sj_idle_is_announced(&idle, 69));
-    sj_idle_claim(&idle, 70);
-    assert_false(sj_idle_is_announced(&idle, 70));
+    sj_idle_announce(&idle, 42);
+    assert_true(sj_idle_is_announced(&idle, 42));
+    assert_false(sj_idle_is_announced(&idle, 41));
+    sj_idle_claim(&idle, 42);
+    assert_false(sj_idle_is_announced(&idle, 42));
 }
 
 static void claim_any_takes_the_lowest_but_not_oneself(void **state)
 {
-    struct sj_idle idle = {{0}};
+    struct sj_idle idle = {0};
 
     (void)state;
     sj_idle_announce(&idle, 5);
-    sj_idle_announce(&idle, 64);
-    sj_idle_announce(&idle, 200);
-    assert_int_equal(sj_idle_claim_any(&idle, 5), 64);
-    assert_int_equal(sj_idle_claim_any(&idle, 5), 200);
+    sj_idle_announce(&idle, 31);
+    sj_idle_announce(&idle, 63);
+    assert_int_equal(sj_idle_claim_any(&idle, 5), 31);
+    assert_int_equal(sj_idle_claim_any(&idle, 5), 63);
     assert_int_equal(sj_idle_claim_any(&idle, 5), -1);
     assert_int_equal(sj_idle_claim_any(&idle, SJ_IDLE_MAX), 5);
 }

@@ -44,15 +44,23 @@ void sj_deque_free(struct sj_deque *deque)
     free(deque);
 }
 
-bool sj_deque_push(struct sj_deque *deque, struct sj_task *task)
+/* False: full.  Else the task is where `bottom` is about to show it. */
+static bool fill_slot(struct sj_deque *deque, uint64_t bottom, struct sj_task *task)
 {
-    uint64_t bottom = deque->bottom;
-
     /* Never behind the thieves' `top`: a slot is written again only after every thief that
      * has read it is sure to lose its compare-and-swap. */
     if (bottom - ck_pr_load_64(&deque->top) > deque->mask)
         return false;
     ck_pr_store_ptr(&deque->ring[bottom & deque->mask], task);
+    return true;
+}
+
+bool sj_deque_push(struct sj_deque *deque, struct sj_task *task)
+{
+    uint64_t bottom = deque->bottom;
+
+    if (!fill_slot(deque, bottom, task))
+        return false;
     ck_pr_fence_store(); /* the task before `bottom`; pairs with steal's second fence */
     ck_pr_store_64(&deque->bottom, bottom + 1);
     return true;
@@ -62,10 +70,10 @@ bool sj_deque_push_fenced(struct sj_deque *deque, struct sj_task *task)
 {
     uint64_t bottom = deque->bottom;
 
-    if (bottom - ck_pr_load_64(&deque->top) > deque->mask)
+    if (!fill_slot(deque, bottom, task))
         return false;
-    ck_pr_store_ptr(&deque->ring[bottom & deque->mask], task);
-    ck_pr_fas_64(&deque->bottom, bottom + 1); /* as above, and a full fence */
+    ck_pr_fas_64(&deque->bottom, bottom + 1); /* full fence; pairs with steal's second, and
+                                                 with what the caller looks at next */
     return true;
 }
 

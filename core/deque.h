@@ -32,7 +32,7 @@ void sj_deque_free(struct sj_deque *deque);
  * False: full, nothing changed, and `task` is still the caller's. */
 bool sj_deque_push(struct sj_deque *deque, struct sj_task *task);
 
-/* The same, and a full fence follows a push. */
+/* The same, and a full fence follows: for an owner that then looks who sleeps (core/idle.h). */
 bool sj_deque_push_fenced(struct sj_deque *deque, struct sj_task *task);
 
 /* Owner only.  The newest task, now the caller's; NULL if empty. */

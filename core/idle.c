@@ -25,8 +25,7 @@ bool sj_idle_claim(struct sj_idle *idle, unsigned number)
 {
     /* The load saves the locked instruction in the usual case.  Of several that try, the
      * one whose btr finds the bit set has won. */
-    return sj_idle_is_announced(idle, number) &&
-           ck_pr_btr_64(&idle->parked, number);
+    return sj_idle_is_announced(idle, number) && ck_pr_btr_64(&idle->parked, number);
 }
 
 int sj_idle_claim_any(struct sj_idle *idle, unsigned self)

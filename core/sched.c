@@ -8,6 +8,8 @@
 #include "core/lines.h"
 #include "core/sched_private.h"
 
+static_assert(SJ_LOOPS_MAX <= SJ_IDLE_MAX && SJ_WORKERS_MAX <= SJ_IDLE_MAX, "see core/idle.h");
+
 static bool is_valid(const struct sj_sched_config *config)
 {
     return config->n_loops >= 1 && config->n_loops <= SJ_LOOPS_MAX && config->n_workers >= 1 &&
@@ -188,12 +190,11 @@ int sj_sched_submit(struct sj_sched *sched, struct sj_task *task)
     assert(loop == NULL || loop->sched == sched);
     task->queued_ns = loop != NULL ? sj_loop_now_ns(loop) : sj_clock_ns();
     task->group = NULL;
-    if ((loop != NULL && loop->round != 0) || !sj_deque_push(heavy, task)) {
+    /* Dekker: the push before the claim; pairs with sj_idle_announce, may_rest. */
+    if ((loop != NULL && loop->round != 0) || !sj_deque_push_fenced(heavy, task)) {
         SJ_COUNT_OWN(rejected);
         return -EAGAIN;
     }
-    ck_pr_fence_memory(); /* Dekker: the push before the claim; pairs with sj_idle_announce,
-                             may_rest */
     sj_worker_wake_one(sched, &sched->idle_workers);
     sj_guard_call(sched);
     return 0;

@@ -81,6 +81,19 @@ static void a_full_deque_refuses(void **state)
     sj_deque_free(deque);
 }
 
+static void a_fenced_push_is_a_push(void **state)
+{
+    struct sj_deque *deque = sj_deque_new(2);
+
+    (void)state;
+    assert_true(sj_deque_push_fenced(deque, &tasks[0]));
+    assert_true(sj_deque_push_fenced(deque, &tasks[1]));
+    assert_false(sj_deque_push_fenced(deque, &tasks[2]));
+    assert_ptr_equal(sj_deque_pop(deque), &tasks[1]);
+    assert_int_equal(sj_deque_length(deque), 1);
+    sj_deque_free(deque);
+}
+
 static void the_capacity_is_rounded_up_to_a_power_of_two(void **state)
 {
     struct sj_deque *deque = sj_deque_new(5);
@@ -170,6 +183,7 @@ int main(void)
         cmocka_unit_test(an_empty_deque_gives_nothing),
         cmocka_unit_test(a_pop_that_failed_leaves_the_deque_usable),
         cmocka_unit_test(a_full_deque_refuses),
+        cmocka_unit_test(a_fenced_push_is_a_push),
         cmocka_unit_test(the_capacity_is_rounded_up_to_a_power_of_two),
         cmocka_unit_test(the_ring_goes_round_many_times_in_order),
         cmocka_unit_test(each_task_goes_to_exactly_one_of_owner_and_thieves),

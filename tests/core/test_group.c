@@ -8,14 +8,31 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 #include <cmocka.h>
 #include "core/pr.h"
 #include "core/sched.h"
 
 static struct sj_sched *sched;
+static uint64_t clock_ns, step_ns; /* that each reading takes */
+static uint64_t n_naps;
 
-/* Runs `task` on a worker of a new scheduler, and all that comes of it. */
-static void run_on(unsigned n_workers, unsigned heavy_length, struct sj_task *task)
+uint64_t __wrap_sj_clock_ns(void);
+uint64_t __wrap_sj_clock_ns(void)
+{
+    return ck_pr_faa_64(&clock_ns, step_ns);
+}
+
+int __wrap_nanosleep(const struct timespec *wish, struct timespec *rest);
+int __wrap_nanosleep(const struct timespec *wish, struct timespec *rest)
+{
+    (void)wish;
+    (void)rest;
+    ck_pr_inc_64(&n_naps);
+    return 0;
+}
+
+static void start_on(unsigned n_workers, unsigned heavy_length, struct sj_task *task)
 {
     struct sj_sched_config config = {
         .n_loops = 1, .n_workers = n_workers, .quick_length = 2, .heavy_length = heavy_length};
@@ -23,7 +40,25 @@ static void run_on(unsigned n_workers, unsigned heavy_length, struct sj_task *ta
     assert_int_equal(sj_sched_new(&config, &sched), 0);
     assert_int_equal(sj_sched_submit(sched, task), 0);
     assert_int_equal(sj_sched_start(sched), 0);
+}
+
+/* Runs `task` on a worker of a new scheduler, and all that comes of it. */
+static void run_on(unsigned n_workers, unsigned heavy_length, struct sj_task *task)
+{
+    start_on(n_workers, heavy_length, task);
     sj_sched_stop(sched);
+}
+
+static sem_t parent_ended;
+
+/* The same on two workers, neither of which leaves before `task` has posted parent_ended. */
+static void run_on_both(struct sj_task *task)
+{
+    sem_init(&parent_ended, 0, 0);
+    start_on(2, 4, task);
+    sem_wait(&parent_ended);
+    sj_sched_stop(sched);
+    sem_destroy(&parent_ended);
 }
 
 static uint64_t sum_of_inlined(void)
@@ -221,6 +256,7 @@ static void run_parent(struct sj_task *task)
     sem_wait(&sleepers.child_runs); /* hangs unless the other worker is woken and steals it */
     sj_join(&group);                /* hangs unless the child wakes this one */
     sleepers.was_right = sleepers.has_child_ended;
+    sem_post(&parent_ended);
 }
 
 static void the_last_subtask_wakes_the_sleeping_joiner(void **state)
@@ -228,7 +264,7 @@ static void the_last_subtask_wakes_the_sleeping_joiner(void **state)
     (void)state;
     sleepers = (struct sleepers){.parent.run = run_parent, .child.run = run_child};
     sem_init(&sleepers.child_runs, 0, 0);
-    run_on(2, 4, &sleepers.parent);
+    run_on_both(&sleepers.parent);
     assert_true(sleepers.was_right);
     sj_sched_free(sched);
     sem_destroy(&sleepers.child_runs);
@@ -278,6 +314,79 @@ static void after_the_join_nobody_touches_the_group(void **state)
     sj_sched_free(sched);
 }
 
+/* --- what a worker makes of what it steals */
+
+#define N_STOLEN 20
+
+static uint64_t n_stolen;
+
+static void note_stolen(struct sj_task *task)
+{
+    (void)task;
+    ck_pr_inc_64(&n_stolen);
+}
+
+static void give_away(struct sj_task *task)
+{
+    struct sj_task parts[N_STOLEN];
+    struct sj_group group;
+
+    (void)task;
+    sj_group_init(&group);
+    for (unsigned i = 0; i < N_STOLEN; i++) {
+        parts[i] = (struct sj_task){.run = note_stolen};
+        sj_spawn(&group, &parts[i]);
+        while (ck_pr_load_64(&n_stolen) == i)
+            sched_yield(); /* until the other worker has run it */
+    }
+    sj_join(&group);
+    sem_post(&parent_ended);
+}
+
+static void steal_from_another(uint64_t step)
+{
+    struct sj_task parent = {.run = give_away};
+
+    n_stolen = n_naps = 0;
+    step_ns = step;
+    run_on_both(&parent);
+}
+
+static void a_thief_of_tiny_subtasks_naps_from_the_eighth_on(void **state)
+{
+    (void)state;
+    steal_from_another(0);
+    assert_int_equal(n_naps, N_STOLEN - 7);
+    sj_sched_free(sched);
+}
+
+static void a_thief_of_longer_subtasks_does_not_nap(void **state)
+{
+    (void)state;
+    steal_from_another(1000000);
+    assert_int_equal(n_naps, 0);
+    sj_sched_free(sched);
+}
+
+static void subtasks_are_counted_and_only_what_was_submitted_is_timed(void **state)
+{
+    uint64_t n_tasks = 0, n_timed = 0, n_delays = 0;
+
+    (void)state;
+    steal_from_another(0);
+    for (unsigned i = 1; i <= 2; i++) {
+        const struct sj_counters *counters = sj_sched_counters(sched, i);
+
+        n_tasks += counters->tasks;
+        n_timed += sj_histogram_count(&counters->run_time);
+        n_delays += sj_histogram_count(&counters->queue_delay);
+    }
+    assert_int_equal(n_tasks, 1 + N_STOLEN);
+    assert_int_equal(n_timed, 1);
+    assert_int_equal(n_delays, 1);
+    sj_sched_free(sched);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +397,9 @@ int main(void)
         cmocka_unit_test(a_join_takes_no_heavy_task),
         cmocka_unit_test(the_last_subtask_wakes_the_sleeping_joiner),
         cmocka_unit_test(after_the_join_nobody_touches_the_group),
+        cmocka_unit_test(a_thief_of_tiny_subtasks_naps_from_the_eighth_on),
+        cmocka_unit_test(a_thief_of_longer_subtasks_does_not_nap),
+        cmocka_unit_test(subtasks_are_counted_and_only_what_was_submitted_is_timed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

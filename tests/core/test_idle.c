@@ -53,6 +53,16 @@ static void an_announcement_is_seen_until_somebody_claims(void **state)
     assert_false(sj_idle_is_announced(&idle, 42));
 }
 
+static void a_set_is_empty_until_somebody_is_announced(void **state)
+{
+    struct sj_idle idle = {0};
+
+    (void)state;
+    assert_true(sj_idle_is_empty(&idle));
+    sj_idle_announce(&idle, 63);
+    assert_false(sj_idle_is_empty(&idle));
+}
+
 static void claim_any_takes_the_lowest_but_not_oneself(void **state)
 {
     struct sj_idle idle = {0};
@@ -119,6 +129,7 @@ int main(void)
         cmocka_unit_test(who_is_not_parked_cannot_be_claimed),
         cmocka_unit_test(retract_tells_whether_somebody_has_claimed),
         cmocka_unit_test(an_announcement_is_seen_until_somebody_claims),
+        cmocka_unit_test(a_set_is_empty_until_somebody_is_announced),
         cmocka_unit_test(claim_any_takes_the_lowest_but_not_oneself),
         cmocka_unit_test(no_wake_up_is_lost),
     };

@@ -47,7 +47,7 @@ active proctype submitter()
     for (i : 1 .. N_TASKS) {
         pushes++; /* sj_deque_push */
 #ifndef NOFENCE
-        (pushes == 0); /* ck_pr_fence_memory */
+        (pushes == 0); /* sj_deque_push_fenced */
 #endif
         atomic { /* sj_idle_claim_any: the btr that wins; then sem_post, later or at once */
             if
@@ -105,7 +105,7 @@ proctype worker(byte w)
 active proctype last_subtask()
 {
     (n_begun == N_TASKS);
-    is_pending = false; /* ck_pr_faa_64 in sj_group_leave */
+    is_pending = false; /* ck_pr_faa_32 in leave, core/group.c */
     atomic {            /* sj_worker_wake_joiner */
         if
         :: idle_joiner -> idle_joiner = false; wake_joiner++

@@ -6,10 +6,10 @@
 #include <semaphore.h>
 #include <string.h>
 #include <unistd.h>
-#include <ck_pr.h>
 #include "bench/peers/kernels.h"
 #include "core/deque.h"
 #include "core/group.h"
+#include "core/pr.h"
 #include "core/sched.h"
 #include "core/thread.h"
 

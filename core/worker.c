@@ -29,8 +29,8 @@ static void do_submitted(struct sj_worker *worker, struct sj_task *task)
  * wake it, so it is announced nowhere, and looks again by itself.
  */
 #define WORTH_NS 500
-#define N_SMALL  8
-#define NAP_NS   50000 /* and what the kernel adds */
+#define N_SMALL  32
+#define NAP_NS   10000 /* and what the kernel adds, some 80000 */
 
 static void do_stolen(struct sj_worker *worker, struct sj_task *task)
 {

@@ -13,6 +13,9 @@
  * `n_spares` (core/sched.h), and end when they have had nothing to do for some seconds.  Beyond
  * that the worker simply blocks, and tasks wait.
  *
+ * A computation of seconds may be one as well, so that other tasks have the place meanwhile; the
+ * two then share the cores.
+ *
  * Within a section a task has no place: it may post and log, but not spawn or join.
  */
 

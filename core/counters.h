@@ -28,7 +28,7 @@ struct sj_counters {
 #define SJ_COUNTER(name, help) uint64_t name;
     SJ_COUNTERS(SJ_COUNTER)
 #undef SJ_COUNTER
-    struct sj_histogram queue_delay;
+    struct sj_histogram queue_delay; /* this and run_time: not of subtasks, which are too short */
     struct sj_histogram run_time;
 };
 

@@ -101,9 +101,8 @@ struct sj_hand {
     pthread_t thread; /* the starter's */
     pthread_t self;   /* its own, with `tid`: of one that is in `all` */
     pid_t tid;
-    int error; /* of its start; read after that */
-    unsigned
-        n_small; /* its own: subtasks that it has stolen in a row, and that were over at once */
+    int error;        /* of its start; read after that */
+    unsigned n_small; /* its own: stolen subtasks in a row that were over at once */
     bool is_spare;
 };
 

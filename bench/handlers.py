@@ -6,17 +6,26 @@ import time
 
 from servers import Unusable
 
-TOOLS = {"/usr/include/curl/curl.h": "libcurl4-openssl-dev", "/usr/include/openssl/ssl.h": "libssl-dev",
-         "/usr/include/expat.h": "libexpat1-dev", "/usr/include/event2/http.h": "libevent-dev"}
+# What modules need, by their names.
+TOOLS = {"fetch_sync": "libcurl4-openssl-dev libexpat1-dev", "fetch_async": "libevent-dev libssl-dev libexpat1-dev"}
+
+
+def load(context, module):
+    """The option.  Raises Unusable."""
+    path = os.path.join(context.program("modules"), module + ".so")
+    if not os.path.exists(path):
+        needed = f"apt-get install {TOOLS[module]}, configure, " if module in TOOLS else ""
+        raise Unusable(f"{path} is not there ({needed}make bench)")
+    return "--module " + path
 
 
 def start(context, row, tasks, settings, root):
-    """Raises Unusable."""
-    modules = context.program("modules")
-    if "$modules" in row.command and not os.path.exists(os.path.join(modules, "tasks.so")):
-        raise Unusable(f"{modules}/tasks.so is not there (apt-get install {' '.join(TOOLS.values())}, configure, make bench)")
-    return context.start(row, root, settings, modules=modules,
-                         routes=" ".join(f"--route /{task}=tasks:{task}" for task in tasks))
+    """With the modules of these tasks and no others.  Raises Unusable."""
+    words = []
+    if "$handlers" in row.command:
+        words += [load(context, module) for module in sorted({task.module for task in tasks})]
+        words += [f"--route /{task.name}={task.module}:{task.name}" for task in tasks]
+    return context.start(row, root, settings, handlers=" ".join(words))
 
 
 def check(server, task, expected):

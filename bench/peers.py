@@ -36,7 +36,7 @@ TORNADO = "python3-tornado python3-pycares"
 ROWS = (
     Row(SUBJECT, FILES + " io-models", "$SCRUBJAY", "", SERVE + " --control none $root"),
     Row(SUBJECT, "reload", "$SCRUBJAY", "", SERVE + " --no-watch --control $work/control.sock $root"),
-    Row(SUBJECT, "long-tasks mixed", "$SCRUBJAY", "", SERVE + " --control none --module $modules/tasks.so $routes $root"),
+    Row(SUBJECT, "long-tasks mixed", "$SCRUBJAY", "", SERVE + " --control none $handlers $root"),
     Row(SUBJECT, "eval", "$SCRUBJAY", "", SERVE + " --control none --workers $count --module $modules/eval.so"
         " --route /eval=eval:eval $root"),
     Row("blocking", "io-models", "$MODELS/blocking", "", ONE_FILE),

@@ -81,32 +81,33 @@ FETCH_MS, TLS_MS = 2 * ROUND_TRIP_MS, 3 * ROUND_TRIP_MS
 @dataclass(frozen=True)
 class Task:
     name: str
-    group: str
-    body: str  # which of External's
+    module: str = "tasks"  # that has it, of scrubjay's
+    group: str = ""
+    body: str = ""  # which of External's
     wait_ms: int = 0  # an answer that comes sooner has not done it
     least_s: int = 0  # of siege, where answers take seconds: what is on the way at the end is not counted
 
 
 LONG_TASKS = (
-    Task("sleep_sync", "sleep", "sleep", SLEEP_MS),
-    Task("sleep_async", "sleep", "sleep", SLEEP_MS),
-    Task("sleep_async_split", "sleep", "sleep", SLEEP_MS),
-    Task("network_sync_local", "network, local", "page"),
-    Task("network_async_local", "network, local", "page"),
-    Task("network_sync_external", "network, external", "page", FETCH_MS),
-    Task("network_async_external", "network, external", "page", FETCH_MS),
-    Task("network_async_dns_external", "network, external, name", "page", FETCH_MS + NAME_MS),
-    Task("network_async_external_retry", "network, external, retry", "page", FETCH_MS),
-    Task("network_async_dns_external_retry", "network, external, name, retry", "page", FETCH_MS + NAME_MS),
-    Task("network_https_sync", "https", "page", TLS_MS),
-    Task("network_https_async", "https", "page", TLS_MS),
-    Task("network_https_dns_async", "https, name", "page", TLS_MS + NAME_MS),
-    Task("network_https_async_retry", "https, retry", "page", TLS_MS),
-    Task("network_https_dns_async_retry", "https, name, retry", "page", TLS_MS + NAME_MS),
-    Task("network_https_cpu_bound_sync", "https, parse", "records", TLS_MS, 8),
-    Task("network_https_cpu_bound_async", "https, parse", "records", TLS_MS, 8),
-    Task("file_sync", "file", "file"),
-    Task("file_async", "file", "file"),
+    Task("sleep_sync", "tasks", "sleep", "sleep", SLEEP_MS),
+    Task("sleep_async", "tasks", "sleep", "sleep", SLEEP_MS),
+    Task("sleep_async_split", "tasks", "sleep", "sleep", SLEEP_MS),
+    Task("network_sync_local", "fetch_sync", "network, local", "page"),
+    Task("network_async_local", "fetch_async", "network, local", "page"),
+    Task("network_sync_external", "fetch_sync", "network, external", "page", FETCH_MS),
+    Task("network_async_external", "fetch_async", "network, external", "page", FETCH_MS),
+    Task("network_async_dns_external", "fetch_async", "network, external, name", "page", FETCH_MS + NAME_MS),
+    Task("network_async_external_retry", "fetch_async", "network, external, retry", "page", FETCH_MS),
+    Task("network_async_dns_external_retry", "fetch_async", "network, external, name, retry", "page", FETCH_MS + NAME_MS),
+    Task("network_https_sync", "fetch_sync", "https", "page", TLS_MS),
+    Task("network_https_async", "fetch_async", "https", "page", TLS_MS),
+    Task("network_https_dns_async", "fetch_async", "https, name", "page", TLS_MS + NAME_MS),
+    Task("network_https_async_retry", "fetch_async", "https, retry", "page", TLS_MS),
+    Task("network_https_dns_async_retry", "fetch_async", "https, name, retry", "page", TLS_MS + NAME_MS),
+    Task("network_https_cpu_bound_sync", "fetch_sync", "https, parse", "records", TLS_MS, 8),
+    Task("network_https_cpu_bound_async", "fetch_async", "https, parse", "records", TLS_MS, 8),
+    Task("file_sync", "tasks", "file", "file"),
+    Task("file_async", "tasks", "file", "file"),
 )
 
 # --- mixed

@@ -73,8 +73,16 @@ class Bench:
             self.tasks = sorted(LONG_TASKS, key=lambda task: (QUICK_FIRST + (task.name,)).index(task.name))
         self.external = external.External(context)
 
-    def start(self, row):
-        return handlers.start(self.context, row, [task.name for task in LONG_TASKS], self.external.settings, self.root)
+    def start(self, row, task):
+        """A server that has nothing but this task to do, where that can be chosen; it has been asked once."""
+        server = handlers.start(self.context, row, [task], self.external.settings, self.root)
+        try:
+            measure.settle(server)
+            self.check(server, task)
+        except BaseException:
+            self.context.stop(server)
+            raise
+        return server
 
     def check(self, server, task):
         handlers.check(server, task, self.external.bodies[task.body])
@@ -84,27 +92,22 @@ class Bench:
         finds what is wrong."""
         usable = []
         for row in self.context.rows("long-tasks"):
-            tasks = [task for task in self.tasks if does(row.name, task)]
             try:
-                if self.context.quick:
-                    servers.locate(row, self.context.settings.programs)
-                else:
-                    tasks = self.checked(row, tasks)
-                usable += [(row, task) for task in tasks]
+                servers.locate(row, self.context.settings.programs)
             except Unusable as error:
                 self.context.leave_out(row.name, error)
+                continue
+            usable += [(row, task) for task in self.tasks
+                       if does(row.name, task) and (self.context.quick or self.is_right(row, task))]
         return usable
 
-    def checked(self, row, tasks):
-        server, right = self.start(row), []
-        for task in tasks:
-            try:
-                self.check(server, task)
-                right.append(task)
-            except Unusable as error:
-                self.context.leave_out(f"{row.name}, {task.name}", error)
-        self.context.stop(server)
-        return right
+    def is_right(self, row, task):
+        try:
+            self.context.stop(self.start(row, task))
+        except Unusable as error:
+            self.context.leave_out(f"{row.name}, {task.name}", error)
+            return False
+        return True
 
     def seconds_of(self, row, task):
         if self.context.quick:
@@ -122,10 +125,8 @@ class Bench:
 
     def run_one(self, row, task, number):
         """On a server that has just been started: what other tasks have left behind is not its memory."""
-        server = self.start(row)
+        server = self.start(row, task)
         try:
-            measure.settle(server)
-            self.check(server, task)
             self.samples.setdefault((row.name, task.name), {})[number] = measure.siege(
                 server, "/" + task.name, CLIENTS, self.seconds_of(row, task), self.context.work)
             self.check(server, task)  # also waits for what siege has left behind

@@ -19,7 +19,7 @@ from workloads import MIXED, MIXED_LOADS, Task
 
 TITLE = "Hits beside tasks"
 PROGRAMS = ("scrubjay", "rate")
-TOOLS = handlers.TOOLS
+TOOLS = {}
 CONNECTIONS = 64
 RUN_SECONDS = 10
 NOBODY = "127.0.0.1:9"  # is asked for names
@@ -80,12 +80,12 @@ class Bench:
         external.write(self.targets, f"/{FILE}\n".encode())
 
     def start(self, row):
-        server = handlers.start(self.context, row, {mix.task for mix in MIXED},
+        server = handlers.start(self.context, row, [Task(name) for name in sorted({mix.task for mix in MIXED})],
                                 {"BENCH_POOL": str(external.POOL), "BENCH_DNS": NOBODY}, self.root)
         try:
-            handlers.check(server, Task(FILE, "", ""), self.content)
+            handlers.check(server, Task(FILE), self.content)
             for mix in MIXED:
-                handlers.check(server, Task(mix.target[1:], "", ""), mix.body.encode())
+                handlers.check(server, Task(mix.target[1:]), mix.body.encode())
         except BaseException:
             self.context.stop(server)
             raise

@@ -103,8 +103,10 @@ static bool init_target(struct target *target, const char *url)
     return is_ok;
 }
 
-static bool init_tls(struct fetch_async *async, const char *authority)
+static bool init_tls(struct fetch_async *async)
 {
+    const char *authority = async->settings.authority;
+
     async->tls = SSL_CTX_new(TLS_client_method());
     if (async->tls == NULL)
         return false;
@@ -116,8 +118,10 @@ static bool init_tls(struct fetch_async *async, const char *authority)
     return SSL_CTX_set_default_verify_paths(async->tls) == 1;
 }
 
-static bool init_resolvers(struct fetch_async *async, const struct sj_setup *setup, const char *dns)
+static bool init_resolvers(struct fetch_async *async, const struct sj_setup *setup)
 {
+    const char *dns = async->settings.dns;
+
     for (unsigned i = 0; i < setup->n_loops && dns != NULL; i++) {
         struct evdns_base *resolver =
             evdns_base_new(setup->bases[i], EVDNS_BASE_DISABLE_WHEN_INACTIVE);
@@ -131,7 +135,7 @@ static bool init_resolvers(struct fetch_async *async, const struct sj_setup *set
     return true;
 }
 
-struct fetch_async *fetch_async_new(const struct tasks *tasks, const struct sj_setup *setup)
+struct fetch_async *fetch_async_new(const struct sj_setup *setup)
 {
     struct fetch_async *async =
         calloc(1, sizeof *async + setup->n_loops * sizeof *async->resolvers);
@@ -139,10 +143,11 @@ struct fetch_async *fetch_async_new(const struct tasks *tasks, const struct sj_s
 
     if (async == NULL)
         return NULL;
+    settings_read(&async->settings);
     async->n_loops = setup->n_loops;
     for (unsigned i = 0; i < N_PAGES && is_ok; i++)
-        is_ok = init_target(&async->targets[i], tasks->urls[i]);
-    if (is_ok && init_tls(async, tasks->authority) && init_resolvers(async, setup, tasks->dns))
+        is_ok = init_target(&async->targets[i], async->settings.urls[i]);
+    if (is_ok && init_tls(async) && init_resolvers(async, setup))
         return async;
     fetch_async_free(async);
     return NULL;

@@ -7,7 +7,7 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
-#include "bench/tasks/tasks.h"
+#include "bench/tasks/common.h"
 
 struct bufferevent;
 struct evdns_base;
@@ -21,7 +21,9 @@ struct target {
     bool is_tls, is_name;
 };
 
+/* The module's context. */
 struct fetch_async {
+    struct settings settings;
     struct target targets[N_PAGES];
     struct ssl_ctx_st *tls;
     unsigned n_loops;
@@ -31,5 +33,9 @@ struct fetch_async {
 /* On the loop: a connection for one fetch, not yet opened.  NULL: no memory. */
 struct evhttp_connection *client_connection_new(struct fetch_async *async, enum page page,
                                                 struct event_base *base, unsigned loop);
+
+/* At the start.  NULL: no memory, or what is trusted or the name server cannot be used. */
+struct fetch_async *fetch_async_new(const struct sj_setup *setup);
+void fetch_async_free(struct fetch_async *async);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fetches on the loop, with libevent's HTTP client.
+ * The module of fetches on the loop, with libevent's HTTP client.
  *
  * The client's callbacks only note what has come; what follows from it is done by an event of the
  * fetch, after they have returned, because it may end the call and, with it, the client.
@@ -9,6 +9,7 @@
  * connection whose pieces are not taken is not read from, so that a page need not fit into memory.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -109,14 +110,14 @@ static int send_request(struct fetch *fetch, const struct target *target)
 
 static int begin_attempt(struct fetch *fetch)
 {
-    const struct tasks *tasks = sj_call_context(fetch->call);
-    const struct target *target = &tasks->async->targets[fetch->page];
+    struct fetch_async *async = sj_call_context(fetch->call);
+    const struct target *target = &async->targets[fetch->page];
 
     fetch->attempts_left--;
     fetch->status = 0;
     if (fetch->connection != NULL)
         evhttp_connection_free(fetch->connection);
-    fetch->connection = client_connection_new(tasks->async, fetch->page, sj_call_base(fetch->call),
+    fetch->connection = client_connection_new(async, fetch->page, sj_call_base(fetch->call),
                                               sj_call_loop(fetch->call));
     return fetch->connection != NULL ? send_request(fetch, target) : -ENOMEM;
 }
@@ -219,20 +220,64 @@ static int init(struct fetch *fetch, enum use what)
     return fetch->piece != NULL && fetch->records != NULL ? 0 : -ENOMEM;
 }
 
-int fetch_async_run(struct sj_call *call, enum page page, enum use what)
+static int run(struct sj_call *call, enum page page, enum use what)
 {
-    const struct tasks *tasks = sj_call_context(call);
-    const struct target *target = &tasks->async->targets[page];
+    const struct fetch_async *async = sj_call_context(call);
+    const struct settings *settings = &async->settings;
+    const struct target *target = &async->targets[page];
     struct fetch *fetch;
     int got;
 
-    if (target->host == NULL || (target->is_name && tasks->dns == NULL))
+    if (target->host == NULL || (target->is_name && settings->dns == NULL))
         return 502;
     fetch = calloc(1, sizeof *fetch);
     if (fetch == NULL)
         return -ENOMEM;
-    *fetch = (struct fetch){.call = call, .page = page, .attempts_left = tasks->attempts};
+    *fetch = (struct fetch){.call = call, .page = page, .attempts_left = settings->attempts};
     sj_call_set_state(call, fetch, release);
     got = init(fetch, what);
     return got != 0 ? got : begin_attempt(fetch);
 }
+
+/* A handler for each page, and what is done with it. */
+#define FETCHES(X)                                                     \
+    X(network_async_local, LOCAL, ANSWER_IT)                           \
+    X(network_async_external, EXTERNAL, ANSWER_IT)                     \
+    X(network_async_external_retry, EXTERNAL_RETRY, ANSWER_IT)         \
+    X(network_async_dns_external, EXTERNAL_DNS, ANSWER_IT)             \
+    X(network_async_dns_external_retry, EXTERNAL_DNS_RETRY, ANSWER_IT) \
+    X(network_https_async, HTTPS, ANSWER_IT)                           \
+    X(network_https_async_retry, HTTPS_RETRY, ANSWER_IT)               \
+    X(network_https_dns_async, HTTPS_DNS, ANSWER_IT)                   \
+    X(network_https_dns_async_retry, HTTPS_DNS_RETRY, ANSWER_IT)       \
+    X(network_https_cpu_bound_async, HTTPS_XML, PARSE_IT)
+
+#define FETCH(name, page, what)              \
+    static int name(struct sj_call *call)    \
+    {                                        \
+        return run(call, PAGE_##page, what); \
+    }
+FETCHES(FETCH)
+
+#define ROW(name, page, what) {#name, name, SJ_ASYNC},
+static const struct sj_handler handlers[] = {FETCHES(ROW){0}};
+
+static int start(const struct sj_setup *setup, void **context)
+{
+    struct fetch_async *async = fetch_async_new(setup);
+
+    if (async == NULL) {
+        snprintf(setup->error, setup->error_size, "no memory, or BENCH_CA, BENCH_DNS are wrong");
+        return -EINVAL;
+    }
+    *context = async;
+    return 0;
+}
+
+static void stop(void *context)
+{
+    fetch_async_free(context);
+}
+
+SJ_MODULE = {
+    .abi = SJ_ABI, .name = "fetch_async", .handlers = handlers, .start = start, .stop = stop};

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fetches that block, with libcurl.  A handle keeps what it has read of the authority's
- * certificate, but neither connections nor TLS sessions.
+ * The module of fetches that block, with libcurl.  A handle keeps what it has read of the
+ * authority's certificate, but neither connections nor TLS sessions.
  */
-#include "bench/tasks/tasks.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <curl/curl.h>
+#include "bench/tasks/common.h"
 #include "bench/tasks/pool.h"
 #include "bench/tasks/records.h"
 
 struct fetch_sync {
-    const struct tasks *tasks;
+    struct settings settings;
     struct pool handles;
 };
 
@@ -45,7 +46,7 @@ static void free_handle(struct pooled *item)
     free(handle);
 }
 
-static void set_up(struct handle *handle, const struct tasks *tasks)
+static void set_up(struct handle *handle, const char *authority)
 {
     CURL *curl = handle->curl;
 
@@ -58,8 +59,8 @@ static void set_up(struct handle *handle, const struct tasks *tasks)
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, handle);
-    if (tasks->authority != NULL)
-        curl_easy_setopt(curl, CURLOPT_CAINFO, tasks->authority);
+    if (authority != NULL)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, authority);
 }
 
 static struct handle *take_handle(struct fetch_sync *sync)
@@ -76,7 +77,7 @@ static struct handle *take_handle(struct fetch_sync *sync)
         free(handle);
         return NULL;
     }
-    set_up(handle, sync->tasks);
+    set_up(handle, sync->settings.authority);
     return handle;
 }
 
@@ -92,12 +93,12 @@ static long fetch_once(struct handle *handle)
     return status;
 }
 
-static int fetch(struct handle *handle, const struct tasks *tasks)
+static int fetch(struct handle *handle, uint64_t attempts)
 {
     long status = 500;
 
     sj_blocking_begin();
-    for (uint64_t i = 0; i < tasks->attempts && status == 500; i++)
+    for (uint64_t i = 0; i < attempts && status == 500; i++)
         status = fetch_once(handle);
     sj_blocking_end();
     if (status == -ENOMEM)
@@ -105,7 +106,7 @@ static int fetch(struct handle *handle, const struct tasks *tasks)
     return status == 200 ? 0 : 502;
 }
 
-static int fetch_and_parse(struct handle *handle, const struct tasks *tasks)
+static int fetch_and_parse(struct handle *handle, uint64_t attempts)
 {
     char text[RECORDS_TEXT];
     int got;
@@ -113,7 +114,7 @@ static int fetch_and_parse(struct handle *handle, const struct tasks *tasks)
     handle->records = records_new();
     if (handle->records == NULL)
         return -ENOMEM;
-    got = fetch(handle, tasks);
+    got = fetch(handle, attempts);
     if (got == 0)
         got = records_end(handle->records, text) == 0 ? sj_answer_text(handle->call, text) : 502;
     records_free(handle->records);
@@ -121,48 +122,73 @@ static int fetch_and_parse(struct handle *handle, const struct tasks *tasks)
     return got;
 }
 
-int fetch_sync_run(struct sj_call *call, enum page page, enum use what)
+static int run(struct sj_call *call, enum page page, enum use what)
 {
-    const struct tasks *tasks = sj_call_context(call);
+    struct fetch_sync *sync = sj_call_context(call);
+    const struct settings *settings = &sync->settings;
     struct handle *handle;
     int got = sj_answer_field(call, "Content-Type", "text/plain");
 
     if (got != 0)
         return got;
-    if (tasks->urls[page] == NULL)
+    if (settings->urls[page] == NULL)
         return 502;
-    handle = take_handle(tasks->sync);
+    handle = take_handle(sync);
     if (handle == NULL)
         return -ENOMEM;
     handle->call = call;
-    if (curl_easy_setopt(handle->curl, CURLOPT_URL, tasks->urls[page]) != CURLE_OK)
+    if (curl_easy_setopt(handle->curl, CURLOPT_URL, settings->urls[page]) != CURLE_OK)
         got = -ENOMEM;
+    else if (what == PARSE_IT)
+        got = fetch_and_parse(handle, settings->attempts);
     else
-        got = what == PARSE_IT ? fetch_and_parse(handle, tasks) : fetch(handle, tasks);
-    pool_give(&tasks->sync->handles, &handle->link);
+        got = fetch(handle, settings->attempts);
+    pool_give(&sync->handles, &handle->link);
     return got;
 }
 
-struct fetch_sync *fetch_sync_new(const struct tasks *tasks)
+/* A handler for each page, and what is done with it. */
+#define FETCHES(X)                                \
+    X(network_sync_local, LOCAL, ANSWER_IT)       \
+    X(network_sync_external, EXTERNAL, ANSWER_IT) \
+    X(network_https_sync, HTTPS, ANSWER_IT)       \
+    X(network_https_cpu_bound_sync, HTTPS_XML, PARSE_IT)
+
+#define FETCH(name, page, what)              \
+    static int name(struct sj_call *call)    \
+    {                                        \
+        return run(call, PAGE_##page, what); \
+    }
+FETCHES(FETCH)
+
+#define ROW(name, page, what) {#name, name, SJ_SYNC},
+static const struct sj_handler handlers[] = {FETCHES(ROW){0}};
+
+static int start(const struct sj_setup *setup, void **context)
 {
     struct fetch_sync *sync = malloc(sizeof *sync);
 
     if (sync == NULL)
-        return NULL;
+        return -ENOMEM;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        snprintf(setup->error, setup->error_size, "libcurl cannot be used");
         free(sync);
-        return NULL;
+        return -ENOSYS;
     }
-    sync->tasks = tasks;
+    settings_read(&sync->settings);
     pool_init(&sync->handles);
-    return sync;
+    *context = sync;
+    return 0;
 }
 
-void fetch_sync_free(struct fetch_sync *sync)
+static void stop(void *context)
 {
-    if (sync == NULL)
-        return;
+    struct fetch_sync *sync = context;
+
     pool_fini(&sync->handles, free_handle);
     curl_global_cleanup();
     free(sync);
 }
+
+SJ_MODULE = {
+    .abi = SJ_ABI, .name = "fetch_sync", .handlers = handlers, .start = start, .stop = stop};

@@ -53,18 +53,19 @@ static int64_t copy_file(const char *path, int to)
 static int work(struct sj_call *call)
 {
     const struct tasks *tasks = sj_call_context(call);
+    const struct settings *settings = &tasks->settings;
     int64_t length;
     int got, temporary;
 
-    if (tasks->file == NULL || tasks->temporary == NULL)
+    if (settings->file == NULL || settings->temporary == NULL)
         return 502;
     got = sj_answer_field(call, "Content-Type", "text/plain");
     if (got != 0)
         return got;
-    temporary = open(tasks->temporary, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    temporary = open(settings->temporary, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (temporary < 0)
         return -errno;
-    length = copy_file(tasks->file, temporary);
+    length = copy_file(settings->file, temporary);
     if (length < 0) {
         close(temporary);
         return (int)length;

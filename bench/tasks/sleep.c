@@ -12,7 +12,7 @@ static int how_long(struct sj_call *call, uint64_t *ms)
 {
     const struct tasks *tasks = sj_call_context(call);
 
-    return tasks_number(call, "ms", tasks->sleep_ms, ms);
+    return tasks_number(call, "ms", tasks->settings.sleep_ms, ms);
 }
 
 int tasks_sleep_sync(struct sj_call *call)
@@ -101,5 +101,5 @@ int tasks_sleep_async_split(struct sj_call *call)
 {
     const struct tasks *tasks = sj_call_context(call);
 
-    return sleep_in_parts(call, tasks->sleep_parts);
+    return sleep_in_parts(call, tasks->settings.sleep_parts);
 }

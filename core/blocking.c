@@ -22,14 +22,12 @@ void sj_blocking_enter(void)
     hand = sj_hand_take(worker, &may_start);
     if (hand == NULL && !may_start)
         return;
-    sj_count(&worker->counters.blocked, 1);
     self->left = worker;
     self->worker = NULL;
     self->hand->place = NULL;
     if (hand != NULL) {
         sem_post(&hand->wake);
     } else if (sj_hand_start_spare(worker) != 0) {
-        sj_count(&worker->counters.blocked, (uint64_t)-1);
         self->left = NULL;
         self->worker = worker;
         self->hand->place = worker;

@@ -69,11 +69,9 @@ static void leave_place(struct sj_hands *hands)
     pthread_mutex_unlock(&hands->lock);
 }
 
-/* Until somebody gives it a place: true.  False: it has ended. */
-static bool rest(struct sj_hand *hand)
+/* False: the order to stop has been given before. */
+static bool lie_down(struct sj_hands *hands, struct sj_hand *hand)
 {
-    struct sj_hands *hands = &hand->sched->hands;
-    struct timespec until;
     bool is_over;
 
     pthread_mutex_lock(&hands->lock);
@@ -83,26 +81,44 @@ static bool rest(struct sj_hand *hand)
     else
         TAILQ_INSERT_HEAD(&hands->resting, hand, link);
     pthread_mutex_unlock(&hands->lock);
-    if (is_over)
-        return false;
-    clock_gettime(CLOCK_REALTIME, &until); /* a clock that is set makes it sooner or later */
+    return !is_over;
+}
+
+/* Until it is woken, or for long enough: -ETIMEDOUT. */
+static int sleep_long(struct sj_hand *hand)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += REST_S;
-    while (sem_timedwait(&hand->wake, &until) != 0) {
-        if (errno == EINTR)
-            continue;
-        pthread_mutex_lock(&hands->lock);
-        is_over = hand->place == NULL && !hands->is_stopping;
-        if (is_over) {
-            TAILQ_REMOVE(&hands->resting, hand, link);
-            end(hands, hand);
-        }
-        pthread_mutex_unlock(&hands->lock);
-        if (is_over)
-            return false;
-        sj_hand_wait(hand); /* it has been taken at the last moment */
-        break;
+    while (sem_clockwait(&hand->wake, CLOCK_MONOTONIC, &until) != 0)
+        if (errno != EINTR)
+            return -errno;
+    return 0;
+}
+
+/* Until somebody gives it a place: true.  False: it has ended.  Who wakes it has written under the
+ * lock what is read here under the lock: ThreadSanitizer does not know sem_clockwait. */
+static bool rest(struct sj_hand *hand)
+{
+    struct sj_hands *hands = &hand->sched->hands;
+    bool is_awaited, has_place;
+    int error;
+
+    if (!lie_down(hands, hand))
+        return false;
+    error = sleep_long(hand);
+    pthread_mutex_lock(&hands->lock);
+    has_place = hand->place != NULL;
+    is_awaited = has_place || hands->is_stopping;
+    if (!is_awaited) {
+        TAILQ_REMOVE(&hands->resting, hand, link);
+        end(hands, hand);
     }
-    return hand->place != NULL;
+    pthread_mutex_unlock(&hands->lock);
+    if (error != 0 && is_awaited)
+        sj_hand_wait(hand); /* it has been taken at the last moment */
+    return has_place;
 }
 
 static void join_all(struct sj_hand *hand)
@@ -286,6 +302,7 @@ int sj_hand_start_spare(struct sj_worker *worker)
     pthread_mutex_lock(&hands->lock);
     hands->n_alive--;
     worker->n_away--;
+    sj_count(&worker->counters.blocked, (uint64_t)-1);
     pthread_mutex_unlock(&hands->lock);
     return error;
 }

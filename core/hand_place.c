@@ -171,6 +171,7 @@ struct sj_hand *sj_hand_take(struct sj_worker *worker, bool *may_start)
     *may_start = hand == NULL && hands->n_alive < sched->config.n_workers + sched->config.n_spares;
     hands->n_alive += *may_start;
     worker->n_away += hand != NULL || *may_start;
+    sj_count(&worker->counters.blocked, hand != NULL || *may_start);
     pthread_mutex_unlock(&hands->lock);
     return hand;
 }

@@ -200,14 +200,23 @@ static void forget_place(void)
         sem_post(&worker->wake);
 }
 
+/* What the starter and the new hand tell each other: the starter's, as the hand may have ended and
+ * been freed before the starter looks. */
+struct beginning {
+    struct sj_hand *hand;
+    int error;
+    sem_t is_known;
+};
+
 static void *run(void *argument)
 {
-    struct sj_hand *hand = argument;
+    struct beginning *beginning = argument;
+    struct sj_hand *hand = beginning->hand;
     enum sj_work_end end_of_work;
     int error = enter(hand);
 
-    hand->error = error;
-    sem_post(&hand->started);
+    beginning->error = error;
+    sem_post(&beginning->is_known);
     if (error != 0)
         return NULL;
     do {
@@ -221,23 +230,24 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* It is counted already.  0: it has the place; or -errno. */
+/* It is counted already.  0: it has the place, and is its own; or -errno. */
 static int start(struct sj_sched *sched, struct sj_worker *worker, struct sj_hand *hand)
 {
+    struct beginning beginning = {.hand = hand};
     int error;
 
     hand->sched = sched;
     hand->place = worker;
     sem_init(&hand->wake, 0, 0);
-    sem_init(&hand->started, 0, 0);
-    error = -pthread_create(&hand->thread, NULL, run, hand);
+    sem_init(&beginning.is_known, 0, 0);
+    error = -pthread_create(&hand->thread, NULL, run, &beginning);
     if (error != 0)
         return error;
-    while (sem_wait(&hand->started) != 0)
+    while (sem_wait(&beginning.is_known) != 0)
         ; /* EINTR: a signal handler of the controlling thread's */
-    if (hand->error != 0)
+    if (beginning.error != 0)
         pthread_join(hand->thread, NULL);
-    return hand->error;
+    return beginning.error;
 }
 
 static void count(struct sj_hands *hands, int by)

@@ -97,11 +97,9 @@ struct sj_hand {
     struct sj_worker *left;       /* of one that returns or joins: where it counts as away */
     const struct sj_group *group; /* of one that joins */
     sem_t wake;
-    sem_t started;
-    pthread_t thread; /* the starter's */
+    pthread_t thread; /* for who joins it */
     pthread_t self;   /* its own, with `tid`: of one that is in `all` */
     pid_t tid;
-    int error;        /* of its start; read after that */
     unsigned n_small; /* its own: stolen subtasks in a row that were over at once */
     bool is_spare;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The threads that take places: how they rest and end.
- * Linked with: -Wl,--wrap=sem_clockwait */
+/* The threads that take places: how they begin, rest and end.
+ * Linked with: -Wl,--wrap=sem_clockwait -Wl,--wrap=sem_wait */
 #include "core/blocking.h"
 
 #include <errno.h>
@@ -30,6 +30,22 @@ int __wrap_sem_clockwait(sem_t *semaphore, clockid_t clock, const struct timespe
     }
     errno = ETIMEDOUT;
     return -1;
+}
+
+/* The next wait of a thread that sets it ends only when that one is posted. */
+static _Thread_local sem_t *held_up;
+
+int __real_sem_wait(sem_t *semaphore);
+int __wrap_sem_wait(sem_t *semaphore);
+int __wrap_sem_wait(sem_t *semaphore)
+{
+    int result = __real_sem_wait(semaphore);
+    sem_t *until = held_up;
+
+    held_up = NULL;
+    if (until != NULL)
+        __real_sem_wait(until);
+    return result;
 }
 
 static void set_rest(unsigned ends)
@@ -83,11 +99,58 @@ static void who_is_taken_as_its_rest_ends_goes_on(void **state)
     stop();
 }
 
+/* The first one's spare starts while nobody else needs it, and its starter is held up. */
+static void run_held_up(struct sj_task *task)
+{
+    struct job *job = (struct job *)task;
+
+    held_up = &job->go;
+    sj_blocking_enter();
+    job->is_done = true;
+}
+
+static bool has_ended(void)
+{
+    bool has;
+
+    pthread_mutex_lock(&sched->hands.lock);
+    has = !TAILQ_EMPTY(&sched->hands.ended);
+    pthread_mutex_unlock(&sched->hands.lock);
+    return has;
+}
+
+/* Its place goes to who returns, it rests, ends, and the next one who starts one frees it. */
+static void a_spare_may_be_gone_before_its_starter_looks(void **state)
+{
+    struct job first, starter, next;
+
+    (void)state;
+    set_rest(AT_ONCE);
+    start(1, 2);
+    submit(&first, run_blocking, NULL);
+    sem_wait(&first.begun);
+    submit(&starter, run_held_up, NULL);
+    while (n_alive() < 3)
+        sched_yield();
+    sem_post(&first.go);
+    sem_wait(&first.ended);
+    while (!has_ended())
+        sched_yield();
+    submit(&next, run_away, NULL);
+    sem_wait(&next.begun);
+    assert_false(has_ended());
+    sem_post(&starter.go);
+    sem_post(&next.go);
+    stop();
+    assert_true(starter.is_done && next.is_done);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_has_rested_long_ends),
         cmocka_unit_test(who_is_taken_as_its_rest_ends_goes_on),
+        cmocka_unit_test(a_spare_may_be_gone_before_its_starter_looks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

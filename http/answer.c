@@ -16,7 +16,8 @@
 
 bool sj_call_has_no_body(const struct sj_call *call)
 {
-    return call->request.method == SJ_HEAD || call->status == 204 || call->status == 304;
+    return call->request.method == SJ_HEAD || call->status == 204 || call->status == 205 ||
+           call->status == 304;
 }
 
 void sj_blocks_free(struct sj_blocks *blocks)

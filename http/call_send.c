@@ -10,13 +10,16 @@
 #define SJ_COPIED 4096
 
 /* The body's length is known unless it streams.  RFC 9110 section 8.6: none with 204 and, as it
- * would have to be the 200's, none with 304. */
+ * would have to be the 200's, none with 304; but a 205 ends where its length says, section 15.3.6.
+ */
 static void write_framing(const struct sj_call *call, struct sj_composer *composer,
                           const struct sj_exchange *exchange)
 {
     if (call->status == 204 || call->status == 304)
         return;
-    if (!call->streams)
+    if (call->status == 205)
+        sj_response_length(composer, 0);
+    else if (!call->streams)
         sj_response_length(composer, call->sending.length);
     else if (exchange->request.minor > 0)
         sj_write_literal(&composer->head, "Transfer-Encoding: chunked\r\n");

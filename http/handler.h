@@ -156,7 +156,7 @@ SJ_API void *sj_call_state(const struct sj_call *call);
 /* --- The answer
  *
  * Date, Server, Connection, and Content-Length or chunked framing are the server's.  The body of an
- * answer to HEAD, and of 204 and 304, is left out by the server; conditions and ranges are the
+ * answer to HEAD, and of 204, 205 and 304, is left out by the server; conditions and ranges are the
  * handler's own.
  */
 

@@ -70,6 +70,20 @@ static int give_nothing(struct sj_call *call)
     return 0;
 }
 
+static int give_205(struct sj_call *call)
+{
+    sj_answer_status(call, 205);
+    return sj_answer_text(call, "content");
+}
+
+static int stream_205(struct sj_call *call)
+{
+    sj_answer_status(call, 205);
+    sj_answer_text(call, "before");
+    assert_int_equal(sj_answer_chunk(call, "content", 7), 0);
+    return 0;
+}
+
 static int give_405(struct sj_call *call)
 {
     (void)call;
@@ -79,13 +93,15 @@ static int give_405(struct sj_call *call)
 static const struct sj_handler handlers[] = {
     {"much", ask_much, SJ_SYNC},      {"file", give_no_file, SJ_SYNC},
     {"ask", ask_parameters, SJ_SYNC}, {"nothing", give_nothing, SJ_SYNC},
-    {"405", give_405, SJ_SYNC},       {0}};
+    {"405", give_405, SJ_SYNC},       {"205", give_205, SJ_SYNC},
+    {"stream", stream_205, SJ_SYNC},  {0}};
 
 static int make_plug(void **state)
 {
-    static const char *options[] = {"/much=m:much,class=quick", "/file=m:file,class=quick",
-                                    "/ask=m:ask,class=quick", "/nothing=m:nothing,class=quick",
-                                    "/405=m:405,class=quick"};
+    static const char *options[] = {"/much=m:much,class=quick",    "/file=m:file,class=quick",
+                                    "/ask=m:ask,class=quick",      "/nothing=m:nothing,class=quick",
+                                    "/405=m:405,class=quick",      "/205=m:205,class=quick",
+                                    "/stream=m:stream,class=quick"};
     const struct sj_option_list list = {options, sizeof(options) / sizeof(*options)};
 
     (void)state;
@@ -153,6 +169,22 @@ static void a_405_without_its_field_is_no_result(void **state)
     answered("Allow", 0);
 }
 
+/* RFC 9110 section 15.3.6; its end is where a length says. */
+static void a_205_has_no_content(void **state)
+{
+    static const char *const asks[] = {ASK("/205"), ASK("/stream")};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        say(asks[i]);
+        answered("HTTP/1.1 205 Reset Content\r\n", i + 1);
+        answered("\r\nContent-Length: 0\r\n\r\n", i + 1);
+        answered("chunked", 0);
+        answered("content", 0);
+        answered("before", 0);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_plug, remove_plug)
 
 int main(void)
@@ -160,7 +192,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(fields_that_are_the_servers_are_refused), TEST(a_descriptor_that_is_none_is_refused),
         TEST(parameters_are_decoded_and_checked),      TEST(no_bytes_are_an_empty_body),
-        TEST(a_405_without_its_field_is_no_result),
+        TEST(a_405_without_its_field_is_no_result),    TEST(a_205_has_no_content),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * echo: sends the request's body back, piece by piece, under its own media type.
+ * echo: sends the request's body back, piece by piece.  As octets, whatever it came as: under the
+ * request's media type another site's form could have its page shown as one of this site.  The
+ * server adds that browsers shall not guess another type (nosniff).
  *
  *     cc -shared -fPIC $(pkg-config --cflags scrubjay) -o echo.so echo.c
  *     scrubjay serve --module ./echo.so --route /echo=echo:echo,body=100M
@@ -12,7 +14,6 @@
 
 static int echo(struct sj_call *call)
 {
-    const char *type = sj_call_field(call, "Content-Type");
     uint64_t length = sj_call_body_length(call);
     char piece[65536];
     int error = 0;
@@ -22,7 +23,7 @@ static int echo(struct sj_call *call)
         sj_answer_status(call, 405);
         return sj_answer_text(call, "echo takes POST and PUT\n");
     }
-    sj_answer_field(call, "Content-Type", type != NULL ? type : "application/octet-stream");
+    sj_answer_field(call, "Content-Type", "application/octet-stream");
     for (uint64_t first = 0; first < length && error == 0;) {
         ssize_t got = sj_call_body_read(call, first, piece, sizeof(piece));
 

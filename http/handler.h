@@ -94,8 +94,8 @@ struct sj_module {
 };
 
 /* The one symbol that a module exports. */
-#define SJ_MODULE SJ_API const struct sj_module scrubjay_module
-extern SJ_MODULE;
+#define SJ_MODULE const struct sj_module scrubjay_module
+extern SJ_API SJ_MODULE;
 
 /* --- What was asked */
 

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 
-from case import Skip, equal, test, true
+from case import Skip, equal, table, test, true
 from server import Server, Tree, run_program, shared, temporary
 from wire import Client
 
@@ -94,12 +94,35 @@ def the_first_handler_of_the_readme_answers():
             equal(client.get("/hello?name=jay").body, b"hello, jay\n")
 
 
-@test
-def the_header_stands_alone_in_c_and_cpp():
-    header = installation().path("include/scrubjay/handler.h")
-    run("cc", "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-D_POSIX_C_SOURCE=200809L", header)
-    if shutil.which("c++"):
-        run("c++", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c++", header)
+MODULE = """
+#include <scrubjay/handler.h>
+
+static int hello(struct sj_call *call)
+{
+    return sj_answer_text(call, "hello\\n");
+}
+
+static const struct sj_handler handlers[] = {{"hello", hello, SJ_SYNC}, {NULL, NULL, SJ_SYNC}};
+
+SJ_MODULE = {SJ_ABI, "small", handlers, NULL, NULL, NULL};
+"""
+
+
+@table([("C", "cc", "c", ("-std=c99", "-pedantic", "-D_POSIX_C_SOURCE=200809L")), ("C++", "c++", "c++", ("-std=c++11",))])
+def the_header_stands_alone_and_a_module_is_built_without_a_warning(compiler, language, options):
+    there = installation()
+    if not shutil.which(compiler):
+        raise Skip("%s is missing" % compiler)
+    source = temporary("." + language)
+    library = source + ".so"
+    with open(source, "w") as file:
+        file.write(MODULE)
+    strict = (compiler, *options, "-Wall", "-Wextra", "-Werror", "-x", language)
+    run(*strict, "-fsyntax-only", there.path("include/scrubjay/handler.h"))
+    include = os.path.dirname(os.path.dirname(there.path("include/scrubjay/handler.h")))
+    run(*strict, "-I", include, "-fvisibility=hidden", "-shared", "-fPIC", "-o", library, source)
+    with Server("--module", library, "--route", "/hello=small:hello", roots=[Tree()]) as server, Client(server.address) as client:
+        equal(client.get("/hello").body, b"hello\n")
 
 
 @test

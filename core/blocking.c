@@ -5,6 +5,13 @@
 #include <stddef.h>
 #include "core/sched_private.h"
 
+/* Written once only: others read the line. */
+static void tell(unsigned *blocks)
+{
+    if (blocks != NULL && ck_pr_load_uint(blocks) == 0)
+        ck_pr_store_uint(blocks, 1);
+}
+
 /* Whoever comes later has the place when the semaphore is posted: nothing of it is touched here
  * from then on. */
 void sj_blocking_enter(void)
@@ -17,6 +24,7 @@ void sj_blocking_enter(void)
     if (self == NULL)
         return;
     self->n_blocked++;
+    tell(self->blocks);
     if (self->n_blocking++ > 0 || worker == NULL || self->hand == NULL)
         return;
     hand = sj_hand_take(worker, &may_start);
@@ -63,6 +71,14 @@ void sj_blocking_come_back(void)
 
     if (self != NULL)
         come_back(self);
+}
+
+void sj_blocking_watch(unsigned *blocks)
+{
+    struct sj_thread *self = sj_self();
+
+    if (self != NULL)
+        self->blocks = blocks;
 }
 
 unsigned sj_blocking_count(void)

@@ -30,6 +30,10 @@ void sj_blocking_leave(void);
 /* Ends all sections that the calling thread is in. */
 void sj_blocking_come_back(void);
 
+/* From now on `*blocks` (ck_pr) becomes 1 when the calling thread begins a section, in whatever
+ * subtask; NULL: nobody wants to know any more. */
+void sj_blocking_watch(unsigned *blocks);
+
 /* How many sections the calling thread has begun since it started; 0 on one that is nobody's. */
 unsigned sj_blocking_count(void);
 

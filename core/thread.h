@@ -24,6 +24,7 @@ struct sj_thread {
     bool is_bound;            /* its task has begun a group, and goes on in the same place */
     unsigned n_blocking;      /* depth of blocking sections (core/blocking.h) */
     unsigned n_blocked;       /* how many there have been */
+    unsigned *blocks;         /* ck_pr: becomes 1 with the next one; NULL: nobody wants to know */
 };
 
 /* The calling thread takes the lowest free number: 0; or -EAGAIN when all are taken.

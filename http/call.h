@@ -98,9 +98,9 @@ struct sj_call {
     int file; /* of the answer, or -1 */
 
     /* The owner's alone. */
-    TAILQ_ENTRY(sj_call) waiting; /* for running_most: under the route's lock */
+    TAILQ_ENTRY(sj_call) waiting; /* for a place: under the route's lock */
     bool is_waiting;              /* the same */
-    bool has_place;               /* counted in n_running */
+    bool has_place;               /* counted in n_running; a worker's while it has the step */
     bool is_pending;  /* nothing has the handler's side: asynchronous, between two callbacks; or on
                        * the way back from a quick task, before its next step */
     bool has_started; /* the handler has its side of it */

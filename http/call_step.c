@@ -94,19 +94,54 @@ static void post(struct sj_call *call, void (*deliver)(struct sj_message *messag
 
 static void on_step_ended(struct sj_message *message);
 
+/* False: there is none, and the call waits for one.  It can be another loop's to dispatch as soon
+ * as the lock is free; but nobody's if it is over, whose owner has looked already. */
+static bool take_place(struct sj_call *call, uint64_t most)
+{
+    struct sj_route *route = call->route;
+    bool waits;
+
+    pthread_mutex_lock(&route->lock);
+    waits = route->n_running >= most && !sj_call_is_over(call);
+    if (waits)
+        TAILQ_INSERT_TAIL(&route->waiting, call, waiting);
+    else
+        route->n_running++;
+    call->has_place = !waits;
+    call->is_waiting = waits;
+    pthread_mutex_unlock(&route->lock);
+    return !waits;
+}
+
+/* A worker, before a step.  Those that were at work when the first one blocked are not counted: as
+ * many as there are workers, once. */
+static bool may_block(struct sj_call *call)
+{
+    const struct sj_route *route = call->route;
+
+    if (call->has_place || route->spares_most == UINT64_MAX ||
+        (call->where != SJ_ON_SPARE && ck_pr_load_uint(&route->blocks) == 0))
+        return true;
+    return take_place(call, route->spares_most);
+}
+
 /* A worker, perhaps in a blocking section that its task leaves unended: see core/blocking.h. */
 static void on_worker(struct sj_task *task)
 {
     struct sj_call *call = (struct sj_call *)(void *)task;
 
+    if (!may_block(call))
+        return;
     ck_pr_dec_64(&call->route->n_queued);
     if (sj_call_is_over(call)) {
         call->result = -ECANCELED;
         call->run_ns = UINT64_MAX; /* it has not run */
     } else {
+        sj_blocking_watch(&call->route->blocks);
         if (call->where == SJ_ON_SPARE)
             sj_blocking_enter();
         run_step(call);
+        sj_blocking_watch(NULL);
     }
     post(call, on_step_ended);
 }
@@ -186,6 +221,8 @@ static void on_step_ended(struct sj_message *message)
         count_step(call, call->owner, SJ_RUN_ON_WORKER);
         check_result(call);
     }
+    if (call->route->running_most == UINT64_MAX)
+        give_place(call); /* the step's, see may_block */
     deliver(call);
 }
 
@@ -240,22 +277,9 @@ static enum sj_where first_place(const struct sj_call *call)
 
 static bool may_run(struct sj_call *call)
 {
-    struct sj_route *route = call->route;
-    bool has_place;
+    uint64_t most = call->route->running_most;
 
-    if (route->running_most == UINT64_MAX)
-        return true;
-    pthread_mutex_lock(&route->lock);
-    has_place = route->n_running < route->running_most;
-    if (has_place)
-        route->n_running++;
-    else
-        TAILQ_INSERT_TAIL(&route->waiting, call, waiting);
-    call->has_place = has_place;
-    call->is_waiting = !has_place;
-    /* whoever waits can be another loop's to dispatch as soon as the lock is free */
-    pthread_mutex_unlock(&route->lock);
-    return has_place;
+    return most == UINT64_MAX || take_place(call, most);
 }
 
 enum sj_call_start sj_call_start(struct sj_call *call)
@@ -317,20 +341,18 @@ void sj_call_go_on(struct sj_call *call)
 void sj_call_abandon(struct sj_call *call)
 {
     struct sj_route *route = call->route;
-    bool was_waiting = false;
+    bool was_waiting;
 
     pthread_mutex_lock(&call->lock);
     ck_pr_store_uint(&call->is_over, 1);
     pthread_cond_broadcast(&call->drained);
     pthread_mutex_unlock(&call->lock);
-    if (route->running_most != UINT64_MAX) {
-        pthread_mutex_lock(&route->lock);
-        was_waiting = call->is_waiting;
-        if (was_waiting)
-            TAILQ_REMOVE(&route->waiting, call, waiting);
-        call->is_waiting = false;
-        pthread_mutex_unlock(&route->lock);
-    }
+    pthread_mutex_lock(&route->lock);
+    was_waiting = call->is_waiting;
+    if (was_waiting)
+        TAILQ_REMOVE(&route->waiting, call, waiting);
+    call->is_waiting = false;
+    pthread_mutex_unlock(&route->lock);
     if (was_waiting)
         ck_pr_dec_64(&route->n_queued);
     if (was_waiting || call->is_pending) {

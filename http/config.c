@@ -56,7 +56,7 @@ const struct sj_option sj_config_table[] = {
 
     HEADING("Request handlers"),
     LIST("module", module, "FILE[,SETTINGS]", "a shared object with request handlers, see scrubjay-handler(3); repeatable"),
-    LIST("route", route, "PREFIX=MODULE:HANDLER[,NAME=VALUE]...", "which handler answers the paths under PREFIX; class=learned, heavy, quick or blocking; time=TIME, else 504 (default 30s); running=N at the same time, queue=N waiting, else 503 (default none, 1000); body=SIZE, else 413 (default --body-limit); repeatable"),
+    LIST("route", route, "PREFIX=MODULE:HANDLER[,NAME=VALUE]...", "which handler answers the paths under PREFIX; class=learned, heavy, quick or blocking; time=TIME, else 504 (default 30s); running=N at the same time, queue=N waiting, else 503 (default none, but 3/4 of --spares once it blocks; 1000); body=SIZE, else 413 (default --body-limit); repeatable"),
 
     HEADING("Deploys"),
     LIST("refuse-if", refuse_if, "CONDITION", "keep the current index when the next one would have, for example, removed>20%, missing-assets>0, faults>=10 or urls<100; see scrubjay(8); repeatable"),

@@ -197,7 +197,9 @@ SJ_API void sj_answer_when_room(struct sj_call *call, void (*room)(struct sj_cal
  * wait a little, for its turn.  They nest, and end with the handler or subtask at the latest. Where
  * no spare is left (there are at most 256) and on a loop they have no effect but one: a handler
  * that uses them is never called on a loop again. The route's option class=blocking puts them
- * around the whole handler.
+ * around the whole handler.  Of a route that blocks, or waits in sj_answer_chunk for slow clients,
+ * three quarters as many calls as there are spares are on workers and spares at the same time, and
+ * the next wait, unless the route's option running= says otherwise.
  */
 SJ_API void sj_blocking_begin(void);
 SJ_API void sj_blocking_end(void);

@@ -190,6 +190,31 @@ static int parse_prefix(const struct parse *parse, const char **end)
     return 0;
 }
 
+/* Three quarters, so that one route leaves some to others. */
+static uint64_t share_of(unsigned n_spares)
+{
+    if (n_spares == 0)
+        return UINT64_MAX;
+    return n_spares > 1 ? n_spares * 3 / 4 : 1;
+}
+
+/* `running_most` is 0 as long as nobody has said it. */
+static int set_limits(const struct parse *parse)
+{
+    struct sj_route *route = parse->route;
+    bool is_said = route->running_most != 0;
+
+    route->spares_most = is_said ? UINT64_MAX : share_of(parse->setup->n_spares);
+    if (!is_said)
+        route->running_most = UINT64_MAX;
+    if (route->running_most == UINT64_MAX)
+        return 0;
+    if (route->route_class == SJ_CLASS_QUICK)
+        return refuse(parse, "running= is for tasks of workers, and of class=quick there are none");
+    route->is_learned = false;
+    return 0;
+}
+
 static int make_cells(struct sj_route *route, unsigned n_loops)
 {
     route->n_cells = n_loops;
@@ -206,10 +231,8 @@ static int parse_route(const struct parse *parse)
         error = parse_handler(parse, at, &at);
     if (error == 0)
         error = parse_settings(parse, at);
-    if (parse->route->running_most != UINT64_MAX && parse->route->route_class == SJ_CLASS_QUICK)
-        return refuse(parse, "running= is for tasks of workers, and of class=quick there are none");
-    if (parse->route->running_most != UINT64_MAX)
-        parse->route->is_learned = false;
+    if (error == 0)
+        error = set_limits(parse);
     return error != 0 ? error : make_cells(parse->route, parse->setup->n_loops);
 }
 
@@ -244,7 +267,6 @@ int sj_routes_make(struct sj_routes *routes, const struct sj_route_setup *setup,
         *route = (struct sj_route){.option = options->items[i],
                                    .is_learned = true,
                                    .time_ms = SJ_TIME_MS,
-                                   .running_most = UINT64_MAX,
                                    .queue_most = SJ_QUEUE_MOST,
                                    .body_most = setup->body_most,
                                    .log = setup->log,

@@ -10,6 +10,10 @@
  * more than SJ_LONG_NS sends it back to the workers, and the next time it must be short twice as
  * often.  class=quick begins as quick and goes on by the same rules.
  *
+ * Whoever reads slowly keeps a handler that streams in a blocking section.  So that the readers of
+ * one route do not hold all spares, a route that blocks and has no limit of its own (running=) has
+ * at most three quarters of them at the same time.
+ *
  * The table is made before the scheduler starts and then read-only, except where a member says
  * otherwise.
  */
@@ -55,6 +59,7 @@ struct sj_route {
     bool is_learned;             /* the class may change */
     uint64_t time_ms;            /* UINT64_MAX: no limit */
     uint64_t running_most;       /* calls at work at the same time; UINT64_MAX: no limit */
+    uint64_t spares_most;        /* without that, once it blocks: steps on workers; the same */
     uint64_t queue_most;         /* calls that wait for that, or for a worker */
     uint64_t body_most;          /* octets */
     struct sj_route_cell *cells; /* one for each loop */
@@ -66,10 +71,11 @@ struct sj_route {
     unsigned n_needed;                 /* ck_pr */
     unsigned n_promoted;               /* ck_pr; changes of class */
     unsigned n_sent_back;              /* ck_pr */
+    unsigned blocks;                   /* ck_pr; a step of it has begun a blocking section */
 
     _Alignas(64) uint64_t n_queued; /* ck_pr */
-    pthread_mutex_t lock;           /* of what follows; only with running_most */
-    uint64_t n_running;
+    pthread_mutex_t lock;           /* of what follows */
+    uint64_t n_running;             /* places taken: running_most's or spares_most's */
     TAILQ_HEAD(, sj_call) waiting;
 };
 
@@ -85,6 +91,7 @@ struct sj_route_setup {
     const struct sj_option_list *options;
     uint64_t body_most;
     unsigned n_loops;
+    unsigned n_spares; /* of the scheduler */
     struct sj_log *log;
 };
 int sj_routes_make(struct sj_routes *routes, const struct sj_route_setup *setup, char *error,

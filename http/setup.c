@@ -128,6 +128,7 @@ static int make_handlers(struct sj_server *server)
                                     .options = &config->route,
                                     .body_most = config->body_limit,
                                     .n_loops = sj_sched_loops(server->sched),
+                                    .n_spares = (unsigned)config->spares,
                                     .log = service->log};
     int result = sj_modules_open(&service->modules, &config->module, error, sizeof(error));
 

@@ -304,6 +304,25 @@ static void two_that_join_wait_for_their_groups_alone(void **state)
     assert_true(waiting[0].is_done && waiting[1].is_done);
 }
 
+static void who_watches_sees_that_a_section_begins(void **state)
+{
+    unsigned blocks[2] = {0, 0};
+
+    (void)state;
+    assert_int_equal(sj_thread_enter(), 0);
+    sj_blocking_watch(&blocks[0]);
+    assert_int_equal(blocks[0], 0);
+    sj_blocking_enter();
+    sj_blocking_leave();
+    assert_int_equal(blocks[0], 1);
+    sj_blocking_watch(&blocks[1]);
+    sj_blocking_watch(NULL);
+    sj_blocking_enter();
+    sj_blocking_leave();
+    assert_int_equal(blocks[1], 0);
+    sj_thread_leave();
+}
+
 static void elsewhere_a_section_does_nothing(void **state)
 {
     (void)state;
@@ -331,6 +350,7 @@ int main(void)
         cmocka_unit_test(sections_nest),
         cmocka_unit_test(who_joins_makes_way_for_who_returns),
         cmocka_unit_test(two_that_join_wait_for_their_groups_alone),
+        cmocka_unit_test(who_watches_sees_that_a_section_begins),
         cmocka_unit_test(elsewhere_a_section_does_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -230,6 +230,30 @@ def subtasks_that_block_are_joined_beside_each_other():
             wait_for(all_released)
 
 
+@table([(name, name) for name in ("heavy", "blocking")])
+def slow_readers_of_one_route_leave_spares_to_others(route_class):
+    with serve("/slow=tasks:chunks,time=none,class=" + route_class, "/blocking=tasks:block,class=blocking", expected_errors="tasks:chunks",
+               options=["--workers", "1", "--spares", "8"]) as server:
+        slow = [Client(server.address, receive_buffer=4096) for _ in range(16)]
+        for client in slow:
+            client.send(request("/slow?n=10000&size=65536"))
+
+        def has_its_share():
+            return states(server)[0] >= 6
+        wait_for(has_its_share)
+        for _ in range(20):
+            equal(get("/blocking?ms=1", server=server).body, b"slept\n")
+            equal(get("/block?say&ms=1", server=server).body, b"slept\n")
+        true(states(server)[0] <= 40 + 7, "more than its share is at work")
+        for client in slow:
+            reset(client)
+
+        def all_released():
+            made, released = states(server)
+            return made == released
+        wait_for(all_released, 30)
+
+
 @test
 def without_spares_blocking_handlers_queue():
     with Server("--workers", "1", "--spares", "0", "--module", module(), "--route", "/b=tasks:block,class=blocking", roots=[Tree()]) as server:

@@ -29,6 +29,7 @@ static inline void calling_init(struct calling *calling, struct plug *plug,
     plug_init(plug);
     plug->service.sched = plug->sched;
     setup.body_most = plug->config.body_limit;
+    setup.n_spares = (unsigned)plug->config.spares;
     setup.log = plug->service.log;
     assert_int_equal(sj_routes_make(&plug->service.routes, &setup, error, sizeof(error)), 0);
     plug_start(plug);

@@ -18,11 +18,17 @@ static struct sj_routes routes;
 static struct sj_log *log_;
 static char error[512];
 
+static unsigned n_spares;
+
 static int make(const char **items, size_t n_items)
 {
     const struct sj_option_list options = {items, n_items};
-    const struct sj_route_setup setup = {
-        .modules = &modules, .options = &options, .body_most = 100, .n_loops = 2, .log = log_};
+    const struct sj_route_setup setup = {.modules = &modules,
+                                         .options = &options,
+                                         .body_most = 100,
+                                         .n_loops = 2,
+                                         .n_spares = n_spares,
+                                         .log = log_};
 
     return sj_routes_make(&routes, &setup, error, sizeof(error));
 }
@@ -102,6 +108,29 @@ static void settings_are_read(void **state)
     assert_int_equal(route->body_most, 1024);
     assert_int_equal(sj_route_class_of(route), SJ_CLASS_BLOCKING);
     assert_false(route->is_learned);
+}
+
+static void without_a_limit_of_its_own_a_route_leaves_some_spares(void **state)
+{
+    static const struct {
+        unsigned n_spares;
+        const char *option;
+        uint64_t most;
+    } rows[] = {{256, "/a=m:one", 192},
+                {256, "/a=m:two,class=blocking", 192},
+                {256, "/a=m:later", 192},
+                {5, "/a=m:one", 3},
+                {1, "/a=m:one", 1},
+                {0, "/a=m:one", UINT64_MAX}, /* there is nothing to leave */
+                {256, "/a=m:one,running=250,class=blocking", UINT64_MAX},
+                {256, "/a=m:one,running=none", UINT64_MAX}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        n_spares = rows[i].n_spares;
+        assert_int_equal(make_one(rows[i].option)->spares_most, rows[i].most);
+        sj_routes_free(&routes);
+    }
 }
 
 static void the_last_of_two_classes_counts(void **state)
@@ -284,6 +313,7 @@ int main(void)
         TEST(the_root_is_every_path),
         TEST(settings_have_defaults),
         TEST(settings_are_read),
+        TEST(without_a_limit_of_its_own_a_route_leaves_some_spares),
         TEST(the_last_of_two_classes_counts),
         TEST(a_prefix_may_have_dots_and_spaces),
         TEST(what_is_wrong_is_refused_and_named),

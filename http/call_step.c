@@ -193,6 +193,7 @@ static void give_place(struct sj_call *call)
 static void leave(struct sj_call *call)
 {
     give_place(call);
+    sj_count(&cell_of(call, call->owner)->n_left, 1);
     sj_call_release(call);
 }
 
@@ -275,11 +276,12 @@ static enum sj_where first_place(const struct sj_call *call)
     return sj_route_class_of(call->route) == SJ_CLASS_BLOCKING ? SJ_ON_SPARE : SJ_ON_WORKER;
 }
 
-static bool may_run(struct sj_call *call)
+/* The handler has to do with it from now on. */
+static void enter(struct sj_call *call)
 {
-    uint64_t most = call->route->running_most;
-
-    return most == UINT64_MAX || take_place(call, most);
+    call->has_started = true;
+    sj_count(&cell_of(call, call->owner)->n_entered, 1);
+    sj_call_acquire(call);
 }
 
 enum sj_call_start sj_call_start(struct sj_call *call)
@@ -291,18 +293,16 @@ enum sj_call_start sj_call_start(struct sj_call *call)
     call->has_next = true;
     call->is_lesson = route->handler->kind == SJ_SYNC;
     if (call->where != SJ_ON_LOOP && sj_route_class_of(route) == SJ_CLASS_QUICK) {
-        call->has_started = true;
-        sj_call_acquire(call);
+        enter(call);
         return SJ_CALL_HERE;
     }
     if (ck_pr_faa_64(&route->n_queued, 1) >= route->queue_most) {
         ck_pr_dec_64(&route->n_queued);
         return SJ_CALL_REFUSED;
     }
-    call->has_started = true;
-    sj_call_acquire(call);
+    enter(call);
     call->where = first_place(call);
-    if (may_run(call))
+    if (route->running_most == UINT64_MAX || take_place(call, route->running_most))
         dispatch(call);
     return SJ_CALL_ELSEWHERE;
 }
@@ -325,6 +325,7 @@ bool sj_call_run(struct sj_call *call, struct sj_shard *runner)
         return false;
     }
     call->is_ended = true;
+    sj_count(&cell_of(call, runner)->n_left, 1);
     sj_call_release(call);
     return true;
 }

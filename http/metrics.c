@@ -135,6 +135,9 @@ static void write_classes(FILE *to, const struct sj_routes *routes)
     begin(to, "route_queued", "gauge", "calls that wait for their turn");
     for (size_t i = 0; i < routes->n_items; i++)
         write_count(to, "queued", &routes->items[i], ck_pr_load_64(&routes->items[i].n_queued));
+    begin(to, "route_running", "gauge", "calls at work: begun, and not ended");
+    for (size_t i = 0; i < routes->n_items; i++)
+        write_count(to, "running", &routes->items[i], sj_route_running(&routes->items[i]));
     begin(to, "route_quick", "gauge", "1: the handler runs on loops");
     for (size_t i = 0; i < routes->n_items; i++)
         write_count(to, "quick", &routes->items[i],

@@ -147,15 +147,16 @@ static json_t *route_of(const struct sj_route *route)
 #define VALUE(member, name, help) \
     name, NUMBER(sj_route_sum(route, offsetof(struct sj_route_cell, member))),
     made = json_pack(
-        "{s:o s:o s:s s:I s:I s:I s:I s:I s:I s:I" SJ_ROUTE_COUNTERS(FORMAT) "s:I s:I s:I s:I}",
+        "{s:o s:o s:s s:I s:I s:I s:I s:I s:I s:I s:I" SJ_ROUTE_COUNTERS(FORMAT) "s:I s:I s:I s:I}",
         "prefix", text_of(prefix), "handler", text_of(handler), "class",
         route->handler->kind == SJ_ASYNC ? "asynchronous"
                                          : sj_route_class_name(sj_route_class_of(route)),
         "2xx", STATUS(2), "3xx", STATUS(3), "4xx", STATUS(4), "5xx", STATUS(5), "queued",
-        COUNT(route->n_queued), "promoted", NUMBER(ck_pr_load_uint(&route->n_promoted)),
-        "sent_back", NUMBER(ck_pr_load_uint(&route->n_sent_back)),
-        SJ_ROUTE_COUNTERS(VALUE) "queue_delay_p50_ns", NUMBER(sj_histogram_quantile(&queue, 0.5)),
-        "queue_delay_p99_ns", NUMBER(sj_histogram_quantile(&queue, 0.99)), "run_time_p50_ns",
+        COUNT(route->n_queued), "running", NUMBER(sj_route_running(route)), "promoted",
+        NUMBER(ck_pr_load_uint(&route->n_promoted)), "sent_back",
+        NUMBER(ck_pr_load_uint(&route->n_sent_back)), SJ_ROUTE_COUNTERS(VALUE) "queue_delay_p50_ns",
+        NUMBER(sj_histogram_quantile(&queue, 0.5)), "queue_delay_p99_ns",
+        NUMBER(sj_histogram_quantile(&queue, 0.99)), "run_time_p50_ns",
         NUMBER(sj_histogram_quantile(&run, 0.5)), "run_time_p99_ns",
         NUMBER(sj_histogram_quantile(&run, 0.99)));
 #undef STATUS

@@ -190,22 +190,14 @@ static int parse_prefix(const struct parse *parse, const char **end)
     return 0;
 }
 
-/* Three quarters, so that one route leaves some to others. */
-static uint64_t share_of(unsigned n_spares)
-{
-    if (n_spares == 0)
-        return UINT64_MAX;
-    return n_spares > 1 ? n_spares * 3 / 4 : 1;
-}
-
 /* `running_most` is 0 as long as nobody has said it. */
 static int set_limits(const struct parse *parse)
 {
     struct sj_route *route = parse->route;
-    bool is_said = route->running_most != 0;
 
-    route->spares_most = is_said ? UINT64_MAX : share_of(parse->setup->n_spares);
-    if (!is_said)
+    if (route->running_most != 0)
+        route->spares_most = UINT64_MAX;
+    else
         route->running_most = UINT64_MAX;
     if (route->running_most == UINT64_MAX)
         return 0;
@@ -254,6 +246,7 @@ int sj_routes_make(struct sj_routes *routes, const struct sj_route_setup *setup,
                    size_t error_size)
 {
     const struct sj_option_list *options = setup->options;
+    uint64_t n = setup->n_spares, share = n == 0 ? UINT64_MAX : n == 1 ? 1 : n * 3 / 4;
     int result = 0;
 
     *routes =
@@ -267,6 +260,7 @@ int sj_routes_make(struct sj_routes *routes, const struct sj_route_setup *setup,
         *route = (struct sj_route){.option = options->items[i],
                                    .is_learned = true,
                                    .time_ms = SJ_TIME_MS,
+                                   .spares_most = share,
                                    .queue_most = SJ_QUEUE_MOST,
                                    .body_most = setup->body_most,
                                    .log = setup->log,
@@ -389,4 +383,15 @@ void sj_route_merge(const struct sj_route *route, size_t offset, struct sj_histo
     *into = (struct sj_histogram){0};
     for (unsigned i = 0; i < route->n_cells; i++)
         sj_histogram_merge(into, member_of(route, i, offset));
+}
+
+/* The others are read first: they had entered before. */
+uint64_t sj_route_running(const struct sj_route *route)
+{
+    uint64_t n_others = sj_route_sum(route, offsetof(struct sj_route_cell, n_left)), n_entered;
+
+    n_others += ck_pr_load_64(&route->n_queued);
+    ck_pr_fence_load();
+    n_entered = sj_route_sum(route, offsetof(struct sj_route_cell, n_entered));
+    return n_entered > n_others ? n_entered - n_others : 0;
 }

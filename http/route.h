@@ -43,6 +43,8 @@ enum sj_route_class { SJ_CLASS_HEAVY, SJ_CLASS_QUICK, SJ_CLASS_BLOCKING };
 
 struct sj_route_cell {
     uint64_t n_statuses[6]; /* answers, by the first digit of their status */
+    uint64_t n_entered;     /* calls that the handler has had to do with */
+    uint64_t n_left;        /* of which it has nothing more to do with */
 #define ROW(member, name, help) uint64_t member;
     SJ_ROUTE_COUNTERS(ROW)
 #undef ROW
@@ -119,6 +121,9 @@ void sj_route_count(struct sj_route *route, unsigned loop, int status);
  * cell. */
 uint64_t sj_route_sum(const struct sj_route *route, size_t offset);
 void sj_route_merge(const struct sj_route *route, size_t offset, struct sj_histogram *into);
+
+/* The same: calls at work, which are those that have begun and have not ended. */
+uint64_t sj_route_running(const struct sj_route *route);
 
 /* "heavy" */
 const char *sj_route_class_name(enum sj_route_class route_class);

@@ -232,8 +232,9 @@ def subtasks_that_block_are_joined_beside_each_other():
 
 @table([(name, name) for name in ("heavy", "blocking")])
 def slow_readers_of_one_route_leave_spares_to_others(route_class):
+    path = temporary(".sock")
     with serve("/slow=tasks:chunks,time=none,class=" + route_class, "/blocking=tasks:block,class=blocking", expected_errors="tasks:chunks",
-               options=["--workers", "1", "--spares", "8"]) as server:
+               options=["--workers", "1", "--spares", "8", "--control", path]) as server:
         slow = [Client(server.address, receive_buffer=4096) for _ in range(16)]
         for client in slow:
             client.send(request("/slow?n=10000&size=65536"))
@@ -245,6 +246,9 @@ def slow_readers_of_one_route_leave_spares_to_others(route_class):
             equal(get("/blocking?ms=1", server=server).body, b"slept\n")
             equal(get("/block?say&ms=1", server=server).body, b"slept\n")
         true(states(server)[0] <= 40 + 7, "more than its share is at work")
+        code, out, _ = run_program("status", "--json", "--control", path)
+        route = [one for one in json.loads(out)["routes"] if one["prefix"] == "/slow"][0]
+        equal(route["running"] + route["queued"], 16)
         for client in slow:
             reset(client)
 
@@ -569,6 +573,7 @@ def each_route_has_its_counts():
         code, out, _ = run_program("status", "--json", "--control", path)
         route = [one for one in json.loads(out)["routes"] if one["prefix"] == "/spin"][0]
         equal((route["handler"], route["class"], route["2xx"], route["4xx"]), ("tasks:spin", "heavy", 1, 1))
+        equal((route["queued"], route["running"]), (0, 0))
         true("asynchronous" in run_program("status", "--control", path)[1], "the text")
 
 

@@ -65,6 +65,7 @@ static inline void calling_fini(struct plug *plug)
     for (size_t i = 0; i < plug->service.routes.n_items; i++) {
         assert_int_equal(plug->service.routes.items[i].n_queued, 0);
         assert_int_equal(plug->service.routes.items[i].n_running, 0);
+        assert_int_equal(sj_route_running(&plug->service.routes.items[i]), 0);
     }
     plug_fini(plug);
     sj_routes_free(&plug->service.routes);

@@ -326,6 +326,38 @@ static void who_waits_for_its_turn_may_leave(void **state)
     client_fini(&second);
 }
 
+static uint64_t n_running(const char *prefix)
+{
+    return sj_route_running(route_of(prefix));
+}
+
+static void calls_that_have_begun_and_not_ended_are_running(void **state)
+{
+    (void)state;
+    say(ASK("/heavy"));
+    assert_int_equal(n_running("/heavy"), 0); /* it is queued */
+    work();
+    assert_int_equal(n_running("/heavy"), 1); /* nobody has told its loop yet */
+    plug_settle(&plug);
+    assert_int_equal(n_running("/heavy"), 0);
+    say(ASK("/wait"));
+    assert_int_equal(n_running("/wait"), 1);
+    sj_self()->loop = sj_sched_loop(plug.sched, 0);
+    sj_call_end(pending, 0);
+    plug_settle(&plug);
+    assert_int_equal(n_running("/wait"), 0);
+}
+
+static void what_a_thief_has_run_is_not_running(void **state)
+{
+    (void)state;
+    tell(&client, ASK("/quick"));
+    plug_poll(&plug, 0);
+    assert_int_equal(n_running("/quick"), 1);
+    assert_true(plug_steal_one(&plug, 1, 0));
+    assert_int_equal(n_running("/quick"), 0);
+}
+
 static void a_full_queue_is_503(void **state)
 {
     struct client others[3];
@@ -440,6 +472,8 @@ int main(void)
         TEST(dropping_releases_what_is_pending),
         TEST(who_waits_for_its_turn_has_it_when_another_ends),
         TEST(who_waits_for_its_turn_may_leave),
+        TEST(calls_that_have_begun_and_not_ended_are_running),
+        TEST(what_a_thief_has_run_is_not_running),
         TEST(a_full_queue_is_503),
         TEST(while_the_queue_is_full_no_body_is_asked_for),
         TEST(draining_waits_and_dropping_refuses),

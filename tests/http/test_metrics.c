@@ -136,6 +136,19 @@ static void loops_are_added_up(void **state)
     assert_true(says("_responses_total{route=\"/a\",handler=\"m:one\",code=\"4xx\"} 5\n"));
 }
 
+/* Whichever loop it ended on; one of the three is queued. */
+static void what_runs_is_what_has_begun_and_not_ended(void **state)
+{
+    (void)state;
+    cell("/a", 0)->n_entered = 7;
+    cell("/a", 1)->n_left = 4;
+    sj_routes_find(&plug.service.routes, SJ_TEXT("/a"))->n_queued = 1;
+    assert_true(says("\nscrubjay_route_running{route=\"/a\",handler=\"m:one\"} 2\n"));
+    sj_routes_find(&plug.service.routes, SJ_TEXT("/a"))->n_queued = 0;
+    cell("/a", 1)->n_left = 7;
+    assert_true(says("\nscrubjay_route_running{route=\"/a\",handler=\"m:one\"} 0\n"));
+}
+
 static void threads_are_told_apart(void **state)
 {
     (void)state;
@@ -210,6 +223,7 @@ int main(void)
         TEST(there_is_nothing_else),
         TEST(other_methods_are_not_allowed),
         TEST(loops_are_added_up),
+        TEST(what_runs_is_what_has_begun_and_not_ended),
         TEST(threads_are_told_apart),
         TEST(a_prefix_is_escaped),
         TEST(buckets_are_cumulative),

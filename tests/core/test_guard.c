@@ -125,6 +125,7 @@ struct look_around {
     sem_t begun, goes_on, done;
     pid_t thread;
     int policy;
+    struct look_around *other; /* NULL, or who is to have done before */
 };
 
 static void init(struct look_around *around, void (*run)(struct sj_task *task))
@@ -171,13 +172,20 @@ static void workers_yield_once_there_is_a_guard(void **state)
     fini(&around);
 }
 
+static bool has_done(struct look_around *around)
+{
+    int n = 0;
+
+    return around == NULL || (sem_getvalue(&around->done, &n) == 0 && n > 0);
+}
+
 static void run_until_entitled(struct sj_task *task)
 {
     struct look_around *around = (struct look_around *)task;
 
     around->policy = sched_getscheduler(0);
     sem_post(&around->begun);
-    while (sched_getscheduler(0) != SCHED_OTHER)
+    while (!has_done(around->other) || sched_getscheduler(0) != SCHED_OTHER)
         ; /* for ever, unless somebody sees it starve */
     sem_post(&around->done);
 }
@@ -272,27 +280,52 @@ static void crowd_end(struct crowd *crowd)
     sched_setaffinity(0, sizeof(crowd->before), &crowd->before);
 }
 
-static void who_starves_is_entitled(void **state)
+static void run_blocking_until_entitled(struct sj_task *task)
 {
-    struct look_around around;
+    sj_blocking_enter();
+    run_until_entitled(task);
+}
+
+/* One has the place, and starves until the other one has been entitled, too, which computes in a
+ * blocking section, as encoders do. */
+static void all_are_entitled(unsigned n_tasks)
+{
+    void (*const runs[])(struct sj_task *) = {run_until_entitled, run_blocking_until_entitled};
+    struct look_around around[2];
     struct crowd crowd;
 
-    (void)state;
     crowd_begin(&crowd);
-    assert_int_equal(start(NULL), 0);
+    assert_int_equal(start_with(1, n_tasks - 1), 0);
     if (sj_priority_try(WORKER) != 0)
         sched_setaffinity(0, sizeof(crowd.before), &crowd.before);
     skip_unless_allowed();
-    init(&around, run_until_entitled);
     start_guard();
-    assert_int_equal(sj_sched_submit(sched, &around.task), 0);
+    for (unsigned i = n_tasks; i-- > 0;) {
+        init(&around[i], runs[i]);
+        around[i].other = i + 1 < n_tasks ? &around[i + 1] : NULL;
+        assert_int_equal(sj_sched_submit(sched, &around[i].task), 0);
+        sem_wait(&around[i].begun);
+    }
     crowd_fill(&crowd);
-    while (sem_trywait(&around.done) != 0)
+    while (sem_trywait(&around[0].done) != 0)
         event_base_loop(base, EVLOOP_ONCE);
     crowd_end(&crowd);
     sj_sched_stop(sched);
-    fini(&around);
+    for (unsigned i = 0; i < n_tasks; i++)
+        fini(&around[i]);
     end(NULL);
+}
+
+static void who_starves_is_entitled(void **state)
+{
+    (void)state;
+    all_are_entitled(1);
+}
+
+static void so_is_who_is_in_a_blocking_section_meanwhile(void **state)
+{
+    (void)state;
+    all_are_entitled(2);
 }
 
 /* As /proc says. */
@@ -393,6 +426,7 @@ int main(void)
         cmocka_unit_test_teardown(who_blocks_beside_spares_goes_on_yielding, end),
         cmocka_unit_test_teardown(who_blocks_without_spares_goes_on_yielding, end),
         cmocka_unit_test(who_starves_is_entitled),
+        cmocka_unit_test(so_is_who_is_in_a_blocking_section_meanwhile),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

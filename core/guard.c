@@ -15,6 +15,10 @@
 
 #define LOOK_MS 100
 
+/* So many who are away and use no core are looked at each time: most of them sleep, which only
+ * /proc says. */
+#define LOOKS_MOST 8
+
 /* For how long they are entitled: the longer, the sooner they starve again after it. */
 #define ENTITLED_MIN_NS 500000000U
 #define ENTITLED_MAX_NS 8000000000U
@@ -26,23 +30,29 @@ bool sj_guard_is_short(const struct sj_guard_look *before, const struct sj_guard
     return had_task && after->cpu_ns - before->cpu_ns < (after->at_ns - before->at_ns) / 10;
 }
 
-/* With the hands' lock.  A worker that waits in a join has nothing to do either; and one whose
- * place has changed hands has got on. */
+/* All with the hands' lock. */
+static uint64_t cpu_ns_of(const struct sj_hand *hand)
+{
+    struct timespec used;
+    clockid_t clock;
+
+    if (hand == NULL || pthread_getcpuclockid(hand->self, &clock) != 0 ||
+        clock_gettime(clock, &used) != 0)
+        return 0;
+    return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+}
+
+/* A worker that waits in a join has nothing to do either; and one whose place has changed hands
+ * has got on. */
 static struct sj_guard_look look_at(const struct sj_sched *sched, const struct sj_worker *worker)
 {
-    struct sj_guard_look look = {
+    return (struct sj_guard_look){
         .at_ns = sj_clock_ns(),
+        .cpu_ns = cpu_ns_of(worker->hand),
         .parks = ck_pr_load_64(&worker->counters.parks) + worker->n_handed,
         .is_parked = sj_idle_is_announced(&sched->idle_workers, worker->index) ||
                      sj_idle_is_announced(&sched->idle_joiners, worker->index),
     };
-    struct timespec used;
-    clockid_t clock;
-
-    if (worker->hand != NULL && pthread_getcpuclockid(worker->hand->self, &clock) == 0 &&
-        clock_gettime(clock, &used) == 0)
-        look.cpu_ns = (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
-    return look;
 }
 
 bool sj_guard_wants_core(const char *stat)
@@ -53,14 +63,13 @@ bool sj_guard_wants_core(const char *stat)
            behind_name[2] == 'R';
 }
 
-static bool wants_core(const struct sj_worker *worker)
+static bool wants_core(const struct sj_hand *hand)
 {
     char path[64], text[64];
     ssize_t length = -1;
     int file;
 
-    snprintf(path, sizeof(path), "/proc/self/task/%d/stat",
-             (int)(worker->hand != NULL ? worker->hand->tid : 0));
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)(hand != NULL ? hand->tid : 0));
     file = open(path, O_RDONLY | O_CLOEXEC);
     if (file >= 0) {
         length = read(file, text, sizeof(text) - 1);
@@ -70,18 +79,54 @@ static bool wants_core(const struct sj_worker *worker)
     return sj_guard_wants_core(text);
 }
 
+/* True: it has used too little for one that had a task. */
+static bool look_away(struct sj_hand *hand)
+{
+    struct sj_guard_look before = hand->look;
+
+    hand->look = (struct sj_guard_look){
+        .at_ns = sj_clock_ns(),
+        .cpu_ns = hand->is_away ? cpu_ns_of(hand) : 0,
+        .parks = hand->n_left,
+        .is_parked = !hand->is_away,
+    };
+    return sj_guard_is_short(&before, &hand->look);
+}
+
+/* One after the other, from where the last look has ended. */
+static bool look_at_away(struct sj_hands *hands)
+{
+    struct sj_hand *first = TAILQ_FIRST(&hands->all), *hand = first;
+    bool is_starved = false;
+    unsigned n = 0;
+
+    while (hand != NULL && n < LOOKS_MOST && !is_starved) {
+        TAILQ_REMOVE(&hands->all, hand, other);
+        TAILQ_INSERT_TAIL(&hands->all, hand, other);
+        if (look_away(hand)) {
+            is_starved = wants_core(hand);
+            n++;
+        }
+        hand = TAILQ_FIRST(&hands->all);
+        if (hand == first)
+            break;
+    }
+    return is_starved;
+}
+
 /* True: one of them starves. */
 static bool look_at_all(struct sj_sched *sched)
 {
-    bool is_starved = false;
+    bool is_starved;
 
     pthread_mutex_lock(&sched->hands.lock);
+    is_starved = look_at_away(&sched->hands);
     for (unsigned i = 0; i < sched->config.n_workers; i++) {
         struct sj_guard_look *before = &sched->guard.looks[i];
         struct sj_guard_look after = look_at(sched, sched->workers[i]);
 
-        is_starved =
-            is_starved || (sj_guard_is_short(before, &after) && wants_core(sched->workers[i]));
+        is_starved = is_starved ||
+                     (sj_guard_is_short(before, &after) && wants_core(sched->workers[i]->hand));
         *before = after;
     }
     pthread_mutex_unlock(&sched->hands.lock);
@@ -116,14 +161,12 @@ static void look(struct sj_sched *sched)
 }
 
 /* A worker retracts its announcement before it takes a task: so the queues come first. */
-static bool has_heavy(const struct sj_sched *sched)
+static bool has_heavy(struct sj_sched *sched)
 {
     bool is_any = sj_sched_has_heavy(sched);
 
     ck_pr_fence_load();
-    for (unsigned i = 0; i < sched->config.n_workers && !is_any; i++)
-        is_any = !sj_idle_is_announced(&sched->idle_workers, i);
-    return is_any;
+    return is_any || sj_sched_in_work(sched) > 0;
 }
 
 static bool claim(struct sj_guard *guard)

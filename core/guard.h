@@ -4,11 +4,12 @@
 /*
  * The workers' guard: they yield to every other thread (core/priority.h), but do not starve.
  *
- * While a heavy task is queued or in work, the controlling thread looks at the workers every 100
- * ms. When one had a task all the while, wanted a core and got less than a tenth of one, all of
- * them are entitled for half a second, then they try again; if they starve at once, for twice as
- * long, up to 8 s.  All, as a build waits for the slowest of them.  Without heavy tasks nothing
- * ticks: the submitter of the first one calls the guard.
+ * While a heavy task is queued or in work, the controlling thread looks every 100 ms at the workers
+ * and at who is in a blocking section, as such may compute, too. When one had a task all the while,
+ * wanted a core and got less than a tenth of one, all of them are entitled for half a second, then
+ * they try again; if they starve at once, for twice as long, up to 8 s.  All, as a build waits for
+ * the slowest of them.  Without heavy tasks nothing ticks: the submitter of the first one calls the
+ * guard.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,12 +23,12 @@ struct sj_sched;
  * says, or want of memory or descriptors. */
 int sj_guard_start(struct sj_sched *sched, struct event_base *base);
 
-/* What there is to see of a worker. */
+/* What there is to see of a worker, or of one that has left its place. */
 struct sj_guard_look {
     uint64_t at_ns;  /* monotonic */
     uint64_t cpu_ns; /* that it has used so far */
-    uint64_t parks;  /* that it has begun so far */
-    bool is_parked;
+    uint64_t parks;  /* that it has begun so far; how often it has left */
+    bool is_parked;  /* has no task */
 };
 
 /* Pure.  Whether it had a task all the while from one look to the next, and got less than a tenth

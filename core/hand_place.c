@@ -94,6 +94,7 @@ void sj_hand_come_back(struct sj_worker *left)
 
     pthread_mutex_lock(&hands->lock);
     hand->left = left;
+    hand->is_away = false;
     if (is_bound)
         add(&left->returning, &left->n_returning, hand);
     else
@@ -160,7 +161,7 @@ struct sj_hand *sj_hand_take(struct sj_worker *worker, bool *may_start)
 {
     struct sj_sched *sched = worker->sched;
     struct sj_hands *hands = &sched->hands;
-    struct sj_hand *hand;
+    struct sj_hand *self = sj_self()->hand, *hand;
 
     pthread_mutex_lock(&hands->lock);
     hand = take_returning(worker);
@@ -170,8 +171,10 @@ struct sj_hand *sj_hand_take(struct sj_worker *worker, bool *may_start)
     }
     *may_start = hand == NULL && hands->n_alive < sched->config.n_workers + sched->config.n_spares;
     hands->n_alive += *may_start;
-    worker->n_away += hand != NULL || *may_start;
-    sj_count(&worker->counters.blocked, hand != NULL || *may_start);
+    self->is_away = hand != NULL || *may_start;
+    self->n_left += self->is_away;
+    worker->n_away += self->is_away;
+    sj_count(&worker->counters.blocked, self->is_away);
     pthread_mutex_unlock(&hands->lock);
     return hand;
 }

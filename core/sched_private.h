@@ -102,12 +102,15 @@ struct sj_hand {
     pid_t tid;
     unsigned n_small; /* its own: stolen subtasks in a row that were over at once */
     bool is_spare;
+    bool is_away;    /* under the lock: left a place, and is in its blocking section yet */
+    unsigned n_left; /* the same: times it has left one */
+    struct sj_guard_look look; /* the guard's last one at it when it was away */
 };
 
 struct sj_hands {
     pthread_mutex_t lock;
     pthread_cond_t changed;       /* n_places, n_alive */
-    struct sj_hand_list all;      /* that have not ended */
+    struct sj_hand_list all;      /* that have not ended; the guard turns it round */
     int (*set)(pthread_t thread); /* their priority, as the guard wants it; NULL: as it is */
     struct sj_hand_list resting;
     struct sj_hand_list returning; /* to any place */

@@ -286,16 +286,14 @@ static void run_blocking_until_entitled(struct sj_task *task)
     run_until_entitled(task);
 }
 
-/* One has the place, and starves until the other one has been entitled, too, which computes in a
- * blocking section, as encoders do. */
-static void all_are_entitled(unsigned n_tasks)
+/* The first starves until the second one has been entitled, too. */
+static void all_are_entitled(void (*const runs[])(struct sj_task *), unsigned n_tasks)
 {
-    void (*const runs[])(struct sj_task *) = {run_until_entitled, run_blocking_until_entitled};
     struct look_around around[2];
     struct crowd crowd;
 
     crowd_begin(&crowd);
-    assert_int_equal(start_with(1, n_tasks - 1), 0);
+    assert_int_equal(start_with(1, 1), 0);
     if (sj_priority_try(WORKER) != 0)
         sched_setaffinity(0, sizeof(crowd.before), &crowd.before);
     skip_unless_allowed();
@@ -319,13 +317,21 @@ static void all_are_entitled(unsigned n_tasks)
 static void who_starves_is_entitled(void **state)
 {
     (void)state;
-    all_are_entitled(1);
+    all_are_entitled((void (*const[])(struct sj_task *)){run_until_entitled}, 1);
+}
+
+/* As encoders compute: another has the place. */
+static void who_starves_in_a_blocking_section_is_entitled(void **state)
+{
+    (void)state;
+    all_are_entitled((void (*const[])(struct sj_task *)){run_blocking_until_entitled}, 1);
 }
 
 static void so_is_who_is_in_a_blocking_section_meanwhile(void **state)
 {
     (void)state;
-    all_are_entitled(2);
+    all_are_entitled(
+        (void (*const[])(struct sj_task *)){run_until_entitled, run_blocking_until_entitled}, 2);
 }
 
 /* As /proc says. */
@@ -426,6 +432,7 @@ int main(void)
         cmocka_unit_test_teardown(who_blocks_beside_spares_goes_on_yielding, end),
         cmocka_unit_test_teardown(who_blocks_without_spares_goes_on_yielding, end),
         cmocka_unit_test(who_starves_is_entitled),
+        cmocka_unit_test(who_starves_in_a_blocking_section_is_entitled),
         cmocka_unit_test(so_is_who_is_in_a_blocking_section_meanwhile),
     };
 

@@ -67,7 +67,19 @@ def frame(title, size, x, y):
     return figure, axes
 
 
+def label_between(figure):
+    """Where a logarithmic axis has hardly a power of ten: 2 and 5 as well."""
+    for axis in [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]:
+        least, greatest = axis.get_view_interval()
+        if axis.get_scale() == "log" and greatest < 100 * least and not isinstance(axis.get_major_locator(),
+                                                                                   ticker.FixedLocator):
+            axis.set_minor_locator(ticker.LogLocator(subs=(2, 5)))
+            axis.set_minor_formatter(ticker.FuncFormatter(number))
+            axis.set_tick_params(which="both", length=3.5, pad=3.5)
+
+
 def save(figure, path):
+    label_between(figure)
     figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Software": None})
     pyplot.close(figure)
 

@@ -269,13 +269,14 @@ def idle_connections_cost_no_cpu():
         clients = [Client(server.address) for _ in range(300)]
         for client in clients:
             equal(client.get("/hello.txt").status, 200)
-        time.sleep(0.5)
-        before = server.cpu_seconds()
-        time.sleep(2)
-        spent = server.cpu_seconds() - before
+        ticks = []  # of 10 ms; sanitizers have some of their own now and then
+        while len(ticks) < 5 and min(ticks, default=2) > 1:
+            before = server.cpu_seconds()
+            time.sleep(2)
+            ticks.append(round((server.cpu_seconds() - before) * 100))
         for client in clients:
             client.close()
-        true(spent <= 0.01, "%.2f s of CPU in two idle seconds" % spent)
+        true(min(ticks) <= 1, "%s ticks of CPU time in two idle seconds" % ticks)
 
 
 @test

@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 
 #include "core/guard.h"
+#include "core/image.h"
 #include "http/connection.h"
 #include "http/notify.h"
 #include "http/report.h"
@@ -215,6 +216,7 @@ static void begin_serving(struct sj_server *server, const char *what)
              what);
     sj_log(server->service.log, SJ_LOG_INFO, "%s", line);
     sj_notify_ready(line);
+    sj_image_forget();
 }
 
 static void serve_first(struct sj_server *server, const struct sj_generation_summary *summary)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/image.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <link.h>
 #include <stdbool.h>
@@ -65,12 +66,17 @@ static int forget(struct dl_phdr_info *object, size_t size, void *context)
     return 0;
 }
 
-void sj_image_forget(void)
+int sj_image_open(void)
 {
-    int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    int image = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 
-    if (pagemap < 0)
+    return image >= 0 ? image : -errno;
+}
+
+void sj_image_forget(int image)
+{
+    if (image < 0)
         return;
-    dl_iterate_phdr(forget, &pagemap);
-    close(pagemap);
+    dl_iterate_phdr(forget, &image);
+    close(image);
 }

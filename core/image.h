@@ -9,10 +9,14 @@
  * on: 5.5 MB for a module that uses libcurl, whose libraries are thirty.
  */
 
-/* Any thread.  Takes those pages out of the process's tables, as long as they are the files' own;
- * what is used again comes back from the page cache, sixteen pages for a fault, some tens of
- * microseconds in all.  Pages that have been written to (relocations in text, break points, probes)
- * stay.  Without /proc nothing is done. */
-void sj_image_forget(void);
+/* Before the process becomes another user, who may not look at its tables: what forget needs.  A
+ * descriptor, or -errno: without /proc, say. */
+int sj_image_open(void);
+
+/* Any thread; closes the descriptor, does nothing for -errno.  Takes those pages out of the
+ * process's tables, as long as they are the files' own; what is used again comes back from the page
+ * cache, sixteen pages for a fault, some tens of microseconds in all.  Pages that have been written
+ * to (relocations in text, break points, probes) stay. */
+void sj_image_forget(int image);
 
 #endif

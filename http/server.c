@@ -216,7 +216,8 @@ static void begin_serving(struct sj_server *server, const char *what)
              what);
     sj_log(server->service.log, SJ_LOG_INFO, "%s", line);
     sj_notify_ready(line);
-    sj_image_forget();
+    sj_image_forget(server->image);
+    server->image = -1;
 }
 
 static void serve_first(struct sj_server *server, const struct sj_generation_summary *summary)

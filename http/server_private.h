@@ -31,6 +31,7 @@ struct sj_server {
     struct event_base *base;
     struct sj_order *orders;  /* SJ_ORDERS for each shard */
     int signals;              /* signalfd, or -1 */
+    int image;                /* core/image.h; below 0: none, or used */
     struct event *events[2];  /* signals, drained */
     struct event *deadline;   /* of draining */
     unsigned int n_accepting; /* ck_pr; loops that may still accept */
@@ -44,9 +45,9 @@ struct sj_server {
 };
 
 /* A server to make: nothing is open. */
-#define SJ_SERVER(settings)                                              \
-    {                                                                    \
-        .config = (settings), .signals = -1, .service = {.drained = -1}, \
+#define SJ_SERVER(settings)                                                           \
+    {                                                                                 \
+        .config = (settings), .signals = -1, .image = -1, .service = {.drained = -1}, \
     }
 
 /* It will not start.  That is said to whoever started it, and to the error log if it is a file. */

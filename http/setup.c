@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 
 #include "core/clock.h"
+#include "core/image.h"
 #include "core/thread.h"
 #include "http/cache_path.h"
 #include "http/calls.h"
@@ -213,6 +214,7 @@ static int take_identity(struct sj_server *server)
         return error;
     }
     server->has_pid_file = config->pid_file != NULL;
+    server->image = sj_image_open();
     sj_process_raise_nice((int)config->worker_nice);
     error = sj_process_become(&server->user);
     if (error != 0)
@@ -329,6 +331,8 @@ void sj_server_unmake(struct sj_server *server)
         close(server->signals);
     if (server->service.drained >= 0)
         close(server->service.drained);
+    if (server->image >= 0)
+        close(server->image);
     sj_addresses_free(server->service.addresses);
     if (server->service.log != NULL) {
         sj_log_stop(server->service.log);

@@ -182,7 +182,7 @@ def table(bench, group):
     lines = [f"### {group}", "",
              "| server, task | availability % | response s | trans/s | peak memory MB | CPU ms/transaction "
              "| theirs: % | s | trans/s | MB |", "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
-    for task in bench.tasks:
+    for task in LONG_TASKS:
         for name in dict.fromkeys(key[0] for key in bench.samples) if task.group == group else ():
             lines += line(bench, name, task)
     return lines + [""] if len(lines) > 4 else []
@@ -192,7 +192,7 @@ def page(bench):
     lines = [f"siege, {CLIENTS} clients, a connection a request; {bench.seconds} s a run, or more where answers take "
              "seconds and the run is not a quick one.  Of memory and availability the worst.  The last four columns are the "
              "document's, of another machine.", ""]
-    groups = list(dict.fromkeys(task.group for task in bench.tasks))
+    groups = list(dict.fromkeys(task.group for task in LONG_TASKS))
     texts = [text for group in groups for text in headline(bench, group)]
     if texts:
         lines += [f"## {SUBJECT} compared", "",
@@ -210,11 +210,11 @@ def tables(bench):
 
 
 def draw(bench, folder):
-    groups = {}
+    groups = {task.name: {} for task in LONG_TASKS}
     for (name, task), samples in bench.samples.items():
-        groups.setdefault(task, {})[name] = report.bar([s.rate for s in samples.values()])
+        groups[task][name] = report.bar([s.rate for s in samples.values()])
     plots.dots(os.path.join(folder, "long-tasks.png"), f"Long tasks, {CLIENTS} clients",
-                  plots.Axis("transactions/s", "log"), groups)
+                  plots.Axis("transactions/s", "log"), {task: bars for task, bars in groups.items() if bars})
     return ["long-tasks.png"]
 
 

@@ -15,8 +15,7 @@ int sj_image_open(void);
 
 /* Any thread; closes the descriptor, does nothing for -errno.  Takes those pages out of the
  * process's tables, as long as they are the files' own; what is used again comes back from the page
- * cache, sixteen pages for a fault, some tens of microseconds in all.  Pages that have been written
- * to (relocations in text, break points, probes) stay. */
+ * cache.  Pages that have been written to (relocations in text, break points, probes) stay. */
 void sj_image_forget(int image);
 
 #endif

@@ -17,8 +17,8 @@ top=$(cd -- "$(dirname -- "$0")" && pwd)
 build=$top/build
 
 for_run='gcc libc6-dev make autoconf automake pkg-config libevent-dev libck-dev libxxhash-dev
-    zlib1g-dev libbrotli-dev libzstd-dev libjansson-dev'
-for_check='libcmocka-dev liburing-dev g++ python3 curl strace relacy-dev spin'
+    zlib1g-dev libbrotli-dev libzstd-dev libjansson-dev liburing-dev'
+for_check='libcmocka-dev g++ python3 curl strace relacy-dev spin'
 
 say() {
     printf 'autogen.sh: %s\n' "$*" >&2

@@ -66,10 +66,7 @@ void sj_epoch_free(struct sj_epoch *epoch)
 
 void sj_epoch_begin(struct sj_epoch *epoch)
 {
-    ck_epoch_record_t *record = own_record(epoch);
-
-    assert(record->active == 0);
-    ck_epoch_begin(record, NULL);
+    ck_epoch_begin(own_record(epoch), NULL);
 }
 
 void sj_epoch_end(struct sj_epoch *epoch)

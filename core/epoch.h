@@ -7,7 +7,7 @@
  * until every section that was open has been left, and frees the old.
  *
  * On ck_epoch (K. Fraser, "Practical lock-freedom", 2004).  Sections are short:
- * a writer waits for the longest.  They do not nest.
+ * a writer waits for the longest.  They nest.
  */
 #include "core/thread.h"
 

@@ -58,7 +58,8 @@ static void wake_for(struct sj_loop *loop, size_t backlog)
     struct sj_sched *sched = loop->sched;
     int index;
 
-    if (backlog < 2 || backlog * loop->mean_run_ns < sched->config.wake_worth_ns)
+    if (backlog < 2 ||
+        backlog * (loop->mean_run_ns + loop->mean_after_ns) < sched->config.wake_worth_ns)
         return;
     index = sj_idle_claim_any(&sched->idle_loops, loop->index);
     if (index < 0)
@@ -184,6 +185,27 @@ static void answer(struct sj_loop *loop)
     sem_post(&loop->sched->answers);
 }
 
+static void run_before(struct sj_loop *loop)
+{
+    if (loop->before == NULL)
+        return;
+    loop->before(loop->context);
+    loop->now_ns = sj_clock_ns();
+}
+
+static void run_after(struct sj_loop *loop, unsigned n_run)
+{
+    uint64_t start_ns = loop->now_ns;
+
+    if (loop->after == NULL)
+        return;
+    loop->after(loop->context);
+    if (n_run == 0)
+        return;
+    loop->now_ns = sj_clock_ns();
+    loop->mean_after_ns += (loop->now_ns - start_ns) / n_run / 8 - loop->mean_after_ns / 8;
+}
+
 static void turn(struct sj_loop *loop)
 {
     unsigned n_run = 0;
@@ -192,6 +214,7 @@ static void turn(struct sj_loop *loop)
     poll_events(loop);
     n_delivered = sj_mailbox_drain(&loop->mailbox);
     sj_count(&loop->counters.messages, n_delivered);
+    run_before(loop);
     n_run = run_batch(loop);
     loop->is_dry = sj_deque_length(loop->quick) == 0;
     if (loop->is_dry && !is_stopping(loop) && loop->sched->config.n_loops > 1) {
@@ -200,6 +223,7 @@ static void turn(struct sj_loop *loop)
         loop->is_dry = n_stolen == 0;
         n_run += n_stolen;
     }
+    run_after(loop, n_run);
     if (loop->was_woken && n_run == 0 && n_delivered == 0)
         sj_count(&loop->counters.wakeups_needless, 1);
     loop->was_woken = false;
@@ -340,6 +364,13 @@ void sj_loop_set_context(struct sj_loop *loop, void *context)
 void *sj_loop_context(const struct sj_loop *loop)
 {
     return loop->context;
+}
+
+void sj_loop_set_hooks(struct sj_loop *loop, void (*before)(void *context),
+                       void (*after)(void *context))
+{
+    loop->before = before;
+    loop->after = after;
 }
 
 struct sj_loop *sj_loop_self(void)

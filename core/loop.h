@@ -6,8 +6,9 @@
  *
  * One turn: the event base polls and its callbacks parse and push; the mailbox is drained; the
  * quick tasks run, oldest first, at most a batch before the next poll; and when none is left
- * one steal is tried from each other loop.  Only then does it park, in epoll.  Callbacks never
- * run a task, so a poll is never nested in a response.
+ * one steal is tried from each other loop.  What was gathered meanwhile is done before the tasks
+ * and after them (set_hooks).  Only then does it park, in epoll.  Callbacks never run a task, so a
+ * poll is never nested in a response.
  *
  * All calls by the loop's own thread, unless they say "any thread".
  */
@@ -37,6 +38,12 @@ uint64_t sj_loop_now_ns(struct sj_loop *loop);
 /* Whatever the layer above keeps for each loop.  Set before start. */
 void sj_loop_set_context(struct sj_loop *loop, void *context);
 void *sj_loop_context(const struct sj_loop *loop);
+
+/* For who gathers work over a turn (http/batch.h).  `before` runs when all callbacks and messages
+ * of a turn have, and may push; `after` runs behind its tasks.  Both get the context.  Before
+ * start. */
+void sj_loop_set_hooks(struct sj_loop *loop, void (*before)(void *context),
+                       void (*after)(void *context));
 
 /* The loop that the calling thread runs; NULL on any other thread. */
 struct sj_loop *sj_loop_self(void);

@@ -53,16 +53,19 @@ struct sj_loop {
     struct sj_deque *quick;
     struct sj_deque *heavy; /* submitted by this loop */
     void *context;
+    void (*before)(void *context); /* the hooks, both or none */
+    void (*after)(void *context);
     pthread_t thread;
     int error; /* of the thread's start; read after its answer */
 
     /* The loop's thread only. */
     _Alignas(SJ_CACHE_LINE) uint64_t now_ns;
-    uint64_t mean_run_ns; /* of quick tasks, moving: the last eight count most */
-    uint64_t n_done;      /* tasks and messages, at the last answer */
-    unsigned round;       /* answered last */
-    bool is_polling;      /* in event_base_loop, and no callback has asked for the time yet */
-    bool is_announced;    /* in idle_loops */
+    uint64_t mean_run_ns;   /* of quick tasks, moving: the last eight count most */
+    uint64_t mean_after_ns; /* the same of turns: each task's share of `after` */
+    uint64_t n_done;        /* tasks and messages, at the last answer */
+    unsigned round;         /* answered last */
+    bool is_polling;        /* in event_base_loop, and no callback has asked for the time yet */
+    bool is_announced;      /* in idle_loops */
     bool was_woken;
     bool is_dry;  /* the last turn ended with nothing to run, here or elsewhere */
     bool is_busy; /* the answer; read by the controlling thread after it */

@@ -257,6 +257,77 @@ struct lone {
     sem_t done;
 };
 
+/* --- hooks */
+
+struct turn {
+    struct sj_message message;
+    struct sj_task tasks[3];
+    char order[16];
+    unsigned n;
+    sem_t done;
+};
+
+static void note_in(struct turn *turn, char what)
+{
+    if (turn->n < sizeof(turn->order) - 1)
+        turn->order[turn->n++] = what;
+}
+
+static void on_before(void *context)
+{
+    struct turn *turn = context;
+
+    if (turn->n != 1) /* only of the turn that has the message */
+        return;
+    note_in(turn, 'b');
+    sj_loop_push(sj_loop_self(), &turn->tasks[2]);
+}
+
+static void on_after(void *context)
+{
+    struct turn *turn = context;
+
+    if (turn->n != 5)
+        return;
+    note_in(turn, 'a');
+    sem_post(&turn->done);
+}
+
+static void run_in_turn(struct sj_task *task)
+{
+    struct turn *turn = sj_loop_context(sj_loop_self());
+
+    note_in(turn, (char)('0' + (task - turn->tasks)));
+}
+
+static void push_in_turn(struct sj_message *message)
+{
+    struct turn *turn = (struct turn *)(void *)message;
+
+    note_in(turn, 'm');
+    for (unsigned i = 0; i < 2; i++)
+        sj_loop_push(sj_loop_self(), &turn->tasks[i]);
+}
+
+static void hooks_run_around_the_tasks(void **state)
+{
+    struct turn turn = {.message.deliver = push_in_turn};
+    struct sj_loop *loop;
+
+    (void)state;
+    sem_init(&turn.done, 0, 0);
+    for (unsigned i = 0; i < 3; i++)
+        turn.tasks[i].run = run_in_turn;
+    loop = sj_sched_loop(new_sched(1, 1), 0);
+    sj_loop_set_context(loop, &turn);
+    sj_loop_set_hooks(loop, on_before, on_after);
+    assert_int_equal(sj_sched_start(sched), 0);
+    sj_loop_post(loop, &turn.message);
+    sem_wait(&turn.done);
+    end_sched();
+    assert_string_equal(turn.order, "mb012a");
+}
+
 static void run_lone(struct sj_task *task)
 {
     sem_post(&((struct lone *)((char *)task - offsetof(struct lone, task)))->done);
@@ -339,6 +410,7 @@ int main(void)
         cmocka_unit_test(a_full_heavy_queue_refuses_and_every_accepted_task_runs),
         cmocka_unit_test(quick_tasks_run_oldest_first_and_a_full_deque_refuses),
         cmocka_unit_test(a_parked_loop_is_woken_and_steals_what_waits_behind_a_task),
+        cmocka_unit_test(hooks_run_around_the_tasks),
         cmocka_unit_test(one_quick_task_wakes_nobody),
         cmocka_unit_test(a_callback_after_a_long_sleep_is_told_the_time_of_now),
     };

@@ -88,6 +88,7 @@ const struct sj_option sj_config_table[] = {
     RANGED(NUMBER, "spares", spares, 0, SJ_SPARES_MAX, "256", NULL, "N", "threads that take the place of workers whose handler blocks"),
     RANGED(NUMBER, "worker-nice", worker_nice, 0, 19, "10", NULL, "N", "nice value by which workers stand back behind loops, to which they yield at once where they may; 0: neither"),
     RANGED(NUMBER, "wake-worth", wake_worth_us, 0, 1000000, "30", NULL, "US", "microseconds of queued work that are worth waking another loop"),
+    FLAG("io-uring", io_uring, "yes", "make each receive and each send a system call of its own"),
 
     HEADING("Logs and process"),
     TEXT("access-log", access_log, NULL, NULL, "FILE", "combined form; - is standard output; default: off"),

@@ -33,6 +33,7 @@ struct sj_config {
     bool cors;
     bool watch;
     bool compress;
+    bool io_uring;
     bool help;
     uint64_t max_age_ms;
     uint64_t memory_limit;

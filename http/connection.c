@@ -11,6 +11,7 @@
 
 #include "core/clock.h"
 #include "http/accesslog.h"
+#include "http/batch.h"
 #include "http/calls.h"
 #include "http/input.h"
 
@@ -64,6 +65,8 @@ void sj_connection_free(struct sj_connection *connection)
     struct sj_shard *shard = connection->shard;
 
     sj_deadline_remove(&shard->deadlines, &connection->deadline);
+    if (connection->is_noted)
+        sj_batch_forget(connection);
     if (connection->has_handle)
         sj_handle_close(shard->handles, &connection->handle);
     event_del(&connection->writable);
@@ -150,6 +153,8 @@ static void send_composed(struct sj_connection *connection, struct sj_shard *by)
     if (output->holds_entry)
         sj_count(&by->n_pinned, 1);
     connection->outcome = outcome_of(connection, state);
+    if (is_over(connection->outcome))
+        end_exchange(connection, by);
 }
 
 static void close_if_draining(struct sj_connection *connection)
@@ -160,25 +165,27 @@ static void close_if_draining(struct sj_connection *connection)
     }
 }
 
-/* Runner.  The section lasts until the octets are in the kernel or a reference is held. */
-static void answer(struct sj_connection *connection, struct sj_shard *runner)
+/* Runner.  The section lasts until the octets are in the kernel or a reference is held.  False: the
+ * batch has them, and with them the right to write and a section of its own. */
+static bool answer(struct sj_connection *connection, struct sj_shard *runner)
 {
     struct sj_exchange *exchange = connection->exchange;
     struct sj_index *index = runner->service->site.index;
     const struct sj_generation *generation = sj_index_begin(index);
+    bool is_gathered = false;
 
     close_if_draining(connection);
     if (sj_static_answer(&runner->service->site, generation, &runner->composer, exchange) != 0) {
-        sj_index_end(index);
         connection->outcome = SJ_OUTCOME_HELD;
-        return;
+    } else {
+        /* a thief does not close: the owner's turn may be a while away */
+        exchange->output.is_last = exchange->closes && runner == connection->shard;
+        is_gathered = sj_batch_gather(runner, connection);
+        if (!is_gathered)
+            send_composed(connection, runner);
     }
-    /* a thief does not close: the owner's turn may be a while away */
-    exchange->output.is_last = exchange->closes && runner == connection->shard;
-    send_composed(connection, runner);
     sj_index_end(index);
-    if (is_over(connection->outcome))
-        end_exchange(connection, runner);
+    return !is_gathered;
 }
 
 static void send_call(struct sj_connection *connection, struct sj_shard *by)
@@ -190,13 +197,12 @@ static void send_call(struct sj_connection *connection, struct sj_shard *by)
     exchange->output.is_last =
         exchange->closes && exchange->call->has_last && by == connection->shard;
     send_composed(connection, by);
-    if (is_over(connection->outcome))
-        end_exchange(connection, by);
 }
 
-/* Runner: the handler, here and now. */
+/* Runner: the handler, here and now.  It may take its time: nobody shall wait for it. */
 static void call(struct sj_connection *connection, struct sj_shard *runner)
 {
+    sj_batch_send(runner);
     if (sj_call_run(connection->exchange->call, runner))
         send_call(connection, runner);
     else
@@ -275,23 +281,39 @@ static void on_returned(struct sj_message *message)
     finish(connection);
 }
 
-/* The quick task, on the loop that took it. */
-static void run(struct sj_task *task)
+/* Runner, with an outcome: the right returns. */
+static void give_back(struct sj_connection *connection, const struct sj_shard *runner)
 {
-    struct sj_connection *connection = (struct sj_connection *)(void *)task;
-    struct sj_shard *runner = sj_loop_context(sj_loop_self());
     struct sj_shard *owner = connection->shard;
 
-    if (connection->exchange->call != NULL)
-        call(connection, runner);
-    else
-        answer(connection, runner);
     if (runner == owner) {
         sj_lend_end(&connection->lend);
         finish(connection);
     } else if (connection->outcome != SJ_OUTCOME_DONE || !sj_lend_give_back(&connection->lend)) {
         sj_loop_post(owner->loop, &connection->message);
     }
+}
+
+/* The quick task, on the loop that took it. */
+static void run(struct sj_task *task)
+{
+    struct sj_connection *connection = (struct sj_connection *)(void *)task;
+    struct sj_shard *runner = sj_loop_context(sj_loop_self());
+
+    if (connection->exchange->call != NULL)
+        call(connection, runner);
+    else if (!answer(connection, runner))
+        return;
+    give_back(connection, runner);
+}
+
+/* What was not sent, for whatever reason, is tried again by itself. */
+void sj_connection_sent(struct sj_connection *connection, struct sj_shard *runner, ssize_t result)
+{
+    if (result > 0)
+        sj_output_took(&connection->exchange->output, (size_t)result);
+    send_composed(connection, runner);
+    give_back(connection, runner);
 }
 
 /* The queue was full, and nobody else has the task. */

@@ -76,6 +76,7 @@ struct sj_connection {
     bool lingers;    /* octets may be unread when it closes */
     bool is_dropped; /* to be freed as soon as the right is back */
     bool has_handle; /* a call has been made */
+    bool is_noted;   /* to be received from: http/batch.h */
     bool is_probed;  /* the kernel asks whether the client is there yet */
     struct sj_handle handle;
     uint64_t sent; /* octets acknowledged, SENDING, or received, BODY, at the last look */
@@ -112,6 +113,7 @@ void sj_connection_ask(struct sj_connection *connection, struct sj_exchange *exc
 void sj_connection_enter(struct sj_connection *connection, enum sj_phase phase);
 void sj_connection_cut_off(struct sj_connection *connection);
 void sj_connection_close(struct sj_connection *connection);
+void sj_connection_sent(struct sj_connection *connection, struct sj_shard *runner, ssize_t result);
 void sj_connection_send(struct sj_connection *connection);
 bool sj_connection_has_unread(const struct sj_connection *connection);
 

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include "http/batch.h"
 #include "http/body.h"
 #include "http/calls.h"
 
@@ -300,28 +301,36 @@ static void parse_direct(struct sj_connection *connection, struct sj_exchange *e
     }
 }
 
-/* May free the connection.  True: something came; false: nothing yet. */
-static bool receive(struct sj_connection *connection)
+void sj_input_received(struct sj_connection *connection, struct sj_exchange *exchange,
+                       ssize_t result)
 {
-    struct sj_exchange_pool *pool = &connection->shard->exchanges;
-    struct sj_exchange *exchange = sj_exchange_new(pool);
-    ssize_t length;
+    if (result > 0) {
+        connection->lingers = result == SJ_EXCHANGE_READ; /* there may be more in the kernel */
+        parse_direct(connection, exchange, (size_t)result);
+        return;
+    }
+    sj_exchange_free(&connection->shard->exchanges, exchange);
+    if (result == -EAGAIN || result == -EINTR)
+        read_direct(connection);
+    else
+        sj_connection_free(connection);
+}
 
+/* Now or with others, but in this turn.  May free the connection. */
+static void receive(struct sj_connection *connection)
+{
+    struct sj_exchange *exchange;
+    ssize_t result;
+
+    if (sj_batch_note(connection))
+        return;
+    exchange = sj_exchange_new(&connection->shard->exchanges);
     if (exchange == NULL) {
         sj_connection_free(connection);
-        return true;
+        return;
     }
-    length = recv(connection->socket, exchange->buffer, SJ_EXCHANGE_READ, 0);
-    if (length > 0) {
-        connection->lingers = length == SJ_EXCHANGE_READ; /* there may be more in the kernel */
-        parse_direct(connection, exchange, (size_t)length);
-        return true;
-    }
-    sj_exchange_free(pool, exchange);
-    if (length < 0 && (errno == EAGAIN || errno == EINTR))
-        return false;
-    sj_connection_free(connection);
-    return true;
+    result = recv(connection->socket, exchange->buffer, SJ_EXCHANGE_READ, 0);
+    sj_input_received(connection, exchange, result < 0 ? -errno : result);
 }
 
 /* A request that comes while another is in work stays in the kernel. */
@@ -374,8 +383,7 @@ void sj_input_start(struct sj_connection *connection)
 {
     event_assign(&connection->readable, sj_loop_base(connection->shard->loop), connection->socket,
                  EV_READ | EV_PERSIST, on_readable, connection);
-    if (!receive(connection))
-        read_direct(connection);
+    receive(connection);
 }
 
 void sj_input_fini(struct sj_connection *connection)

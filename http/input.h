@@ -9,18 +9,24 @@
  * (a head in pieces, a body, pipelined requests) goes through the connection's bufferevent, which
  * is made when it is first needed, reads and keeps it, and is stopped while too much waits, until
  * it has all been used and the connection is waiting for the next request.  Measured on a 1 KB
- * file: 7.5 us a request this way, 8.7 with the bufferevent alone.
+ * file: 7.5 us a request this way, 8.7 with the bufferevent alone.  Several that are readable in
+ * one turn are received from together (http/batch.h).
  *
- * A new connection is read from at once, before it is watched: often its request has come with it,
- * and one that closes after the response never costs the event queue anything.
+ * A new connection is read from before it is watched: often its request has come with it, and one
+ * that closes after the response never costs the event queue anything.
  *
  * The owning loop's thread only.
  */
 #include "http/connection.h"
 
-/* Reads for the first time.  May free the connection. */
+/* Reads for the first time, now or later in this turn.  May free the connection. */
 void sj_input_start(struct sj_connection *connection);
 void sj_input_fini(struct sj_connection *connection);
+
+/* For http/batch.c: what recv into the exchange, which this takes over, has given; octets or
+ * -errno. May free the connection. */
+void sj_input_received(struct sj_connection *connection, struct sj_exchange *exchange,
+                       ssize_t result);
 
 /* The right to write is back, the response has been sent: on to the next request, if there is
  * one.  May free the connection. */

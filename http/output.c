@@ -47,7 +47,7 @@ void sj_output_add(struct sj_output *output, struct sj_part part)
     output->parts[output->n_parts++] = part;
 }
 
-static void advance(struct sj_output *output, uint64_t octets)
+void sj_output_took(struct sj_output *output, size_t octets)
 {
     output->sent += octets;
     while (octets > 0) {
@@ -64,29 +64,57 @@ static void advance(struct sj_output *output, uint64_t octets)
     }
 }
 
+/* Parts in memory from `at` on, up to `n_most`: how many. */
+static unsigned find_pieces(const struct sj_output *output, struct iovec *pieces, unsigned n_most)
+{
+    unsigned n = 0;
+
+    for (unsigned at = output->at; at < output->n_parts && n < n_most; at++, n++) {
+        const struct sj_part *part = &output->parts[at];
+
+        if (part->bytes == NULL)
+            break;
+        pieces[n] = (struct iovec){(void *)(uintptr_t)part->bytes, part->length};
+    }
+    return n;
+}
+
+/* After so many parts.  What comes next leaves in the same segment: the file's first octets or,
+ * after the last part of a connection, the FIN, which saves a segment, its acknowledgement and a
+ * wake-up of the client.  When nothing comes next the kernel would keep these back, in vain. */
+static int flags_after(const struct sj_output *output, unsigned n_pieces)
+{
+    unsigned at = output->at + n_pieces;
+
+    while (at < output->n_parts && output->parts[at].length == 0)
+        at++;
+    return at < output->n_parts || output->is_last ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL;
+}
+
 static ssize_t send_memory(const struct sj_output *output, int socket)
 {
     struct iovec pieces[SJ_PIECES];
     struct msghdr message = {.msg_iov = pieces};
-    unsigned at = output->at;
-    int flags = MSG_NOSIGNAL;
+    unsigned n = find_pieces(output, pieces, SJ_PIECES);
+    int flags = flags_after(output, n);
 
-    for (; at < output->n_parts && output->parts[at].bytes != NULL; at++) {
-        if (message.msg_iovlen == SJ_PIECES)
-            break;
-        pieces[message.msg_iovlen].iov_base = (void *)(uintptr_t)output->parts[at].bytes;
-        pieces[message.msg_iovlen++].iov_len = output->parts[at].length;
-    }
-    while (at < output->n_parts && output->parts[at].length == 0)
-        at++;
-    /* What comes next leaves in the same segment: the file's first octets or, after the last part
-     * of a connection, the FIN, which saves a segment, its acknowledgement and a wake-up of the
-     * client.  When nothing comes next the kernel would keep these back, in vain. */
-    if (at < output->n_parts || output->is_last)
-        flags |= MSG_MORE;
-    if (message.msg_iovlen == 1) /* the common case, and the cheaper call */
+    if (n == 1) /* the common case, and the cheaper call */
         return send(socket, pieces[0].iov_base, pieces[0].iov_len, flags);
+    message.msg_iovlen = n;
     return sendmsg(socket, &message, flags);
+}
+
+bool sj_output_offer(const struct sj_output *output, int socket, struct sj_transfer *transfer)
+{
+    unsigned n = find_pieces(output, transfer->pieces, 2);
+
+    if (n == 0 || output->at + n < output->n_parts)
+        return false;
+    transfer->socket = socket;
+    transfer->flags = flags_after(output, n);
+    transfer->is_send = true;
+    transfer->n_pieces = n;
+    return true;
 }
 
 /* An ETag is a promise about one state of the file.  That is looked at again before the
@@ -142,7 +170,7 @@ enum sj_output_state sj_output_pump(struct sj_output *output, int socket)
             continue;
         if (sent < 0)
             return errno == EAGAIN ? SJ_OUTPUT_WAITS : SJ_OUTPUT_FAILED;
-        advance(output, (uint64_t)sent);
+        sj_output_took(output, (size_t)sent);
         turn += (uint64_t)sent;
     }
     return SJ_OUTPUT_DONE;

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "cache/entry.h"
+#include "core/transfer.h"
 
 struct sj_part {
     const char *bytes; /* NULL: of the file */
@@ -51,6 +52,11 @@ void sj_output_add(struct sj_output *output, struct sj_part part);
 
 /* Sends as much as the socket takes and as is fair towards other connections.  Never blocks. */
 enum sj_output_state sj_output_pump(struct sj_output *output, int socket);
+
+/* For many at once: all that is left as one transfer, unless some of it is of a file or it is in
+ * too many parts; false then.  took: so many octets of it were sent; pump does what is left. */
+bool sj_output_offer(const struct sj_output *output, int socket, struct sj_transfer *transfer);
+void sj_output_took(struct sj_output *output, size_t octets);
 
 /* After SJ_OUTPUT_WAITS, still within the epoch section and before the thread's scratch memory is
  * used again: takes a reference on the entry, and a copy of what is left of part 0 (the head). 0,

@@ -9,9 +9,21 @@
 
 void sj_composer_init(struct sj_composer *composer)
 {
+    composer->n_held = 0;
     composer->now = 0;
     composer->n_written = 0;
     composer->date_length = 0;
+}
+
+bool sj_composer_hold(struct sj_composer *composer)
+{
+    composer->n_held = (size_t)(composer->head.at - composer->scratch);
+    return composer->n_held <= SJ_SCRATCH;
+}
+
+void sj_composer_let_go(struct sj_composer *composer)
+{
+    composer->n_held = 0;
 }
 
 time_t sj_composer_now(struct sj_composer *composer)
@@ -46,12 +58,12 @@ static void write_status(struct sj_writer *head, int status)
 void sj_response_begin(struct sj_composer *composer, struct sj_exchange *exchange, int status)
 {
     struct sj_writer *head = &composer->head;
+    char *begin = composer->scratch + composer->n_held;
 
     sj_composer_now(composer);
     composer->n_written++;
     exchange->status = status;
-    *head =
-        (struct sj_writer){composer->scratch, composer->scratch + sizeof(composer->scratch), false};
+    *head = (struct sj_writer){begin, begin + SJ_SCRATCH, false};
     write_status(head, status);
     sj_write(head, composer->date, composer->date_length);
     if (exchange->closes)
@@ -78,13 +90,13 @@ void sj_response_length(struct sj_composer *composer, uint64_t length)
 bool sj_response_end(struct sj_composer *composer, struct sj_exchange *exchange)
 {
     struct sj_writer *head = &composer->head;
+    const char *begin = composer->scratch + composer->n_held;
     size_t length;
 
     sj_write_literal(head, "\r\n");
-    length = (size_t)(head->at - composer->scratch);
+    length = (size_t)(head->at - begin);
     exchange->response_head = (uint32_t)length;
-    sj_output_add(&exchange->output,
-                  (struct sj_part){.bytes = composer->scratch, .length = length});
+    sj_output_add(&exchange->output, (struct sj_part){.bytes = begin, .length = length});
     return !head->is_full;
 }
 

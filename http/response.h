@@ -16,7 +16,8 @@
 
 /* What a thread needs to compose responses; never shared between threads. */
 struct sj_composer {
-    char scratch[SJ_SCRATCH];
+    char scratch[2 * SJ_SCRATCH];
+    size_t n_held; /* of scratch, at its beginning: what waits to be sent; up to a half */
     struct sj_writer head;
     time_t now;         /* of `date` */
     uint64_t n_written; /* responses composed: part of multipart boundaries */
@@ -25,6 +26,11 @@ struct sj_composer {
 };
 
 void sj_composer_init(struct sj_composer *composer);
+
+/* What is composed from now on lies behind what was composed last, until let_go.  False: no further
+ * response has room before that. */
+bool sj_composer_hold(struct sj_composer *composer);
+void sj_composer_let_go(struct sj_composer *composer);
 
 /* The present, in seconds, for this response's dates. */
 time_t sj_composer_now(struct sj_composer *composer);

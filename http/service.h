@@ -50,6 +50,7 @@ struct sj_shard {
     struct sj_deadlines deadlines;
     struct sj_exchange_pool exchanges;
     struct sj_composer composer;
+    struct sj_batch *batch;          /* or NULL */
     struct sj_handle_table *handles; /* of connections that have made calls; NULL: no routes */
     uint64_t complained_ns;          /* when the last failure of a handler was logged */
     struct event *accepting;         /* an array, one for each listener: http/accept.c */

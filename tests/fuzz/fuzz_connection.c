@@ -41,6 +41,7 @@ static void make_plug(void)
     site_add_large(&plug.site, "/d", 1000, SITE_ON_DISK);
     site_add_redirect(&plug.site, "/r", "r/");
     plug_start(&plug);
+    plug_batch(&plug, false);
     atexit(remove_plug);
 }
 

@@ -11,6 +11,7 @@
 #include "core/lines.h"
 #include "core/sched_private.h" /* only here: to be the loops' thread */
 #include "core/thread.h"
+#include "http/batch.h"
 #include "http/calls.h"
 
 #define SETTLE_MAX 100000 /* turns; whoever needs more spins */
@@ -79,6 +80,38 @@ void plug_start(struct plug *plug)
     }
 }
 
+void plug_batch(struct plug *plug, bool has_ring)
+{
+    for (unsigned i = 0; i < PLUG_LOOPS; i++) {
+        struct sj_transfers *transfers = NULL;
+
+        if (has_ring)
+            (void)sj_transfers_new(SJ_BATCH, &transfers);
+        if (sj_batch_new(plug->shards[i], transfers) != 0)
+            abort();
+    }
+}
+
+/* Callbacks and messages have run. */
+static struct sj_loop *before_tasks(struct plug *plug, unsigned loop)
+{
+    struct sj_loop *self = be(plug, loop);
+
+    if (self->before != NULL)
+        self->before(self->context);
+    return self;
+}
+
+/* A turn ends: whatever follows is of the next one. */
+static struct sj_loop *end_turn(struct plug *plug, unsigned loop)
+{
+    struct sj_loop *self = before_tasks(plug, loop);
+
+    if (self->after != NULL)
+        self->after(self->context);
+    return self;
+}
+
 void plug_fini(struct plug *plug)
 {
     plug_drop(plug);
@@ -92,6 +125,7 @@ void plug_fini(struct plug *plug)
             assert(TAILQ_EMPTY(&shard->deadlines.queues[phase]));
         sj_deadlines_fini(&shard->deadlines);
         sj_calls_fini(shard);
+        sj_batch_free(shard);
         sj_exchange_pool_fini(&shard->exchanges);
         free(shard);
     }
@@ -127,7 +161,7 @@ int plug_connect(struct plug *plug, unsigned loop)
 
 void plug_poll(struct plug *plug, unsigned loop)
 {
-    event_base_loop(be(plug, loop)->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    event_base_loop(end_turn(plug, loop)->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 
 bool plug_deliver(struct plug *plug, unsigned loop)
@@ -139,7 +173,7 @@ bool plug_steal_one(struct plug *plug, unsigned thief, unsigned victim)
 {
     struct sj_task *task;
 
-    be(plug, thief);
+    before_tasks(plug, thief);
     if (sj_deque_steal(sj_sched_loop(plug->sched, victim)->quick, &task) != SJ_STEAL_OK)
         return false;
     task->run(task);
@@ -160,6 +194,7 @@ static bool turn(struct plug *plug, unsigned loop)
     is_busy = plug_deliver(plug, loop);
     while (plug_run_one(plug, loop))
         is_busy = true;
+    end_turn(plug, loop);
     return is_busy;
 }
 

@@ -27,6 +27,10 @@ void plug_init(struct plug *plug);
 /* Makes the shards by what the config says now. */
 void plug_start(struct plug *plug);
 
+/* Batches for all shards, if wanted with a ring where the kernel has one.  What a loop's tasks hold
+ * is then sent when it polls the next time. */
+void plug_batch(struct plug *plug, bool has_ring);
+
 /* Drops all connections, runs what is left, checks that nothing is left over. */
 void plug_fini(struct plug *plug);
 

@@ -328,6 +328,8 @@ static void run(void)
     if (waits_for_build)
         site_set_unbuilt(&plug.site, ten);
     plug_start(&plug);
+    if (below(4) != 0)
+        plug_batch(&plug, below(2) == 0);
     for (unsigned i = 0; i < CLIENTS; i++)
         begin_client(&clients[i]);
     for (unsigned i = 0; i < STEPS; i++)

@@ -23,6 +23,7 @@ struct sj_generation {
 
 struct sj_index {
     struct sj_generation generation;
+    unsigned n_sections;
     struct site *site;
 };
 
@@ -230,16 +231,22 @@ const struct sj_generation *site_generation(const struct site *site)
     return &site->index->generation;
 }
 
+unsigned site_sections(const struct site *site)
+{
+    return ck_pr_load_uint(&site->index->n_sections);
+}
+
 /* In the place of cache/index.c and cache/generation.c. */
 
 const struct sj_generation *sj_index_begin(struct sj_index *index)
 {
+    ck_pr_inc_uint(&index->n_sections);
     return &index->generation;
 }
 
 void sj_index_end(struct sj_index *index)
 {
-    (void)index;
+    ck_pr_dec_uint(&index->n_sections);
 }
 
 const struct sj_entry *sj_index_find_vanished(struct sj_index *index, const char *path,

@@ -54,6 +54,9 @@ void site_set_vanished(struct site *site, const struct sj_entry *entry);
 void site_set_unbuilt(struct site *site, const struct sj_entry *early);
 void site_set_built(struct site *site);
 
+/* Epoch sections that are open now, of all threads. */
+unsigned site_sections(const struct site *site);
+
 /* The only generation. */
 const struct sj_generation *site_generation(const struct site *site);
 

@@ -18,6 +18,7 @@
 #include "core/thread.h"
 #include "core/lines.h"
 #include "core/thread.h"
+#include "http/batch.h"
 #include "http/connection.h"
 #include "tests/http/site.h"
 
@@ -132,7 +133,9 @@ static void make_shards(void)
 {
     for (unsigned i = 0; i < LOOPS; i++) {
         struct sj_shard *shard = sj_lines_new(sizeof(*shard));
+        struct sj_transfers *transfers = NULL;
 
+        (void)sj_transfers_new(SJ_BATCH, &transfers); /* where the kernel has them */
         check(shard != NULL, "shard");
         shard->service = &service;
         shard->loop = sj_sched_loop(sched, i);
@@ -140,6 +143,7 @@ static void make_shards(void)
         sj_composer_init(&shard->composer);
         sj_connections_init(shard);
         sj_loop_set_context(shard->loop, shard);
+        check(sj_batch_new(shard, transfers) == 0, "batch");
         shards[i] = shard;
     }
 }
@@ -204,6 +208,7 @@ static void end(void)
         check(ck_pr_load_64(&shards[i]->n_assigned) == 0, "places are left");
         sj_deadlines_fini(&shards[i]->deadlines);
         event_base_loop(sj_loop_base(shards[i]->loop), EVLOOP_NONBLOCK);
+        sj_batch_free(shards[i]);
         sj_exchange_pool_fini(&shards[i]->exchanges);
         free(shards[i]);
     }

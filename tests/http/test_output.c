@@ -278,6 +278,58 @@ static void a_long_response_gives_others_their_turn(void **state)
     assert_pump(SJ_OUTPUT_DONE);
 }
 
+static void what_lies_in_memory_can_be_offered(void **state)
+{
+    struct sj_transfer transfer;
+
+    (void)state;
+    add("head");
+    add("body");
+    assert_true(sj_output_offer(&output, 7, &transfer));
+    assert_int_equal(transfer.socket, 7);
+    assert_true(transfer.is_send);
+    assert_int_equal(transfer.flags, MSG_NOSIGNAL);
+    assert_int_equal(transfer.n_pieces, 2);
+    assert_memory_equal(transfer.pieces[0].iov_base, "head", transfer.pieces[0].iov_len);
+    assert_memory_equal(transfer.pieces[1].iov_base, "body", transfer.pieces[1].iov_len);
+    output.is_last = true;
+    assert_true(sj_output_offer(&output, 7, &transfer));
+    assert_int_equal(transfer.flags, MSG_NOSIGNAL | MSG_MORE);
+    assert_int_equal(wire.n_calls, 0);
+}
+
+static void what_was_taken_is_not_sent_again(void **state)
+{
+    struct sj_transfer transfer;
+
+    (void)state;
+    add("head");
+    add("body");
+    sj_output_took(&output, 6);
+    assert_true(sj_output_offer(&output, 7, &transfer));
+    assert_int_equal(transfer.n_pieces, 1);
+    assert_memory_equal(transfer.pieces[0].iov_base, "dy", 2);
+    assert_pump(SJ_OUTPUT_DONE);
+    assert_int_equal(output.sent, 8);
+    assert_int_equal(wire.n_taken, 2);
+    assert_memory_equal(wire.taken, "dy", 2);
+    assert_false(sj_output_offer(&output, 7, &transfer));
+}
+
+static void what_is_of_a_file_or_in_many_parts_is_not_offered(void **state)
+{
+    struct sj_part parts[3] = {{"a", 0, 1}, {"b", 0, 1}, {"c", 0, 1}};
+    struct sj_transfer transfer;
+
+    (void)state;
+    add("head");
+    add_file(10);
+    assert_false(sj_output_offer(&output, 7, &transfer));
+    output.parts = parts;
+    output.n_parts = 3;
+    assert_false(sj_output_offer(&output, 7, &transfer));
+}
+
 static void a_file_that_ends_early_is_a_failure(void **state)
 {
     (void)state;
@@ -410,6 +462,9 @@ int main(void)
         TEST(an_interrupted_call_is_made_again),
         TEST(a_client_that_has_gone_is_a_failure),
         TEST(a_long_response_gives_others_their_turn),
+        TEST(what_lies_in_memory_can_be_offered),
+        TEST(what_was_taken_is_not_sent_again),
+        TEST(what_is_of_a_file_or_in_many_parts_is_not_offered),
         TEST(a_file_that_ends_early_is_a_failure),
         TEST(a_file_without_a_promise_that_ends_early_is_one_too),
         TEST(what_was_written_meanwhile_is_cut_off_at_the_end),

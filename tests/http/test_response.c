@@ -203,6 +203,35 @@ static void some_errors_have_fields_of_their_own(void **state)
     assert_true(has("Cache-Control: no-store\r\n"));
 }
 
+static void what_is_held_is_not_overwritten(void **state)
+{
+    struct sj_exchange *held[64];
+    unsigned n = 0;
+    bool has_room = true;
+
+    (void)state;
+    while (has_room) {
+        held[n] = sj_exchange_new(&pool);
+        sj_response_begin(&composer, held[n], 200);
+        sj_response_length(&composer, n);
+        assert_true(sj_response_end(&composer, held[n]));
+        sj_write(&composer.head, (char[1000]){0}, 1000);
+        held[n++]->output.parts[0].length += 1000;
+        has_room = sj_composer_hold(&composer);
+    }
+    assert_in_range(n, SJ_SCRATCH / 1200, SJ_SCRATCH / 1000);
+    for (unsigned i = 0; i < n; i++) {
+        char length[40];
+
+        snprintf(length, sizeof(length), "Content-Length: %u\r\n\r\n", i);
+        assert_non_null(memmem(held[i]->output.parts[0].bytes, 1000, length, strlen(length)));
+        sj_exchange_free(&pool, held[i]);
+    }
+    sj_composer_let_go(&composer);
+    sj_response_begin(&composer, exchange, 200);
+    assert_ptr_equal(composer.head.end - SJ_SCRATCH, composer.scratch);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -218,6 +247,7 @@ int main(void)
         TEST(an_errors_length_is_that_of_its_body),
         TEST(an_error_to_head_has_no_body),
         TEST(an_error_replaces_what_was_begun),
+        TEST(what_is_held_is_not_overwritten),
         TEST(some_errors_have_fields_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,7 +69,7 @@ static void free_retired(struct sj_task *task)
 }
 
 /* The exchanges pair with those in free_retired.  With a full queue, or when the workers have
- * ended, it is done here: a grace period is as long as a small response takes. */
+ * ended, it is done here: a grace period is as long as a few small responses take. */
 static void retire(struct sj_deploys *deploys, struct sj_view *view)
 {
     struct sj_view *head;

@@ -83,20 +83,52 @@ static void run_task(struct sj_loop *loop, struct sj_task *task)
     sj_count(&loop->counters.tasks, 1);
 }
 
-/* Its own tasks, oldest first: requests are served in the order of their coming. */
-static unsigned run_batch(struct sj_loop *loop)
+/* What gathers work takes it from the callbacks. */
+static void run_before(struct sj_loop *loop)
+{
+    if (loop->before != NULL && loop->before(loop->context))
+        loop->now_ns = sj_clock_ns();
+}
+
+/* And does what so many tasks have left behind. */
+static void run_after(struct sj_loop *loop, unsigned n_tasks)
+{
+    uint64_t start_ns = loop->now_ns;
+
+    if (loop->after == NULL || n_tasks == 0)
+        return;
+    loop->after(loop->context);
+    loop->now_ns = sj_clock_ns();
+    loop->mean_after_ns += (loop->now_ns - start_ns) / n_tasks / 8 - loop->mean_after_ns / 8;
+}
+
+static unsigned run_some(struct sj_loop *loop, unsigned most)
 {
     struct sj_task *task;
     unsigned n = 0;
     enum sj_steal got;
 
-    wake_for(loop, sj_deque_length(loop->quick));
-    while (n < BATCH && (got = sj_deque_steal(loop->quick, &task)) != SJ_STEAL_EMPTY) {
+    while (n < most && (got = sj_deque_steal(loop->quick, &task)) != SJ_STEAL_EMPTY) {
         if (got == SJ_STEAL_OK) {
             run_task(loop, task);
             n++;
         }
     }
+    return n;
+}
+
+/* Its own tasks, oldest first: requests are served in the order of their coming. */
+static unsigned run_batch(struct sj_loop *loop)
+{
+    unsigned every = loop->after != NULL ? loop->every : BATCH, n = 0;
+
+    wake_for(loop, sj_deque_length(loop->quick));
+    do {
+        unsigned n_run = run_some(loop, every);
+
+        run_after(loop, n_run); /* which may push */
+        n += n_run;
+    } while (n < BATCH && sj_deque_length(loop->quick) > 0);
     return n;
 }
 
@@ -185,33 +217,13 @@ static void answer(struct sj_loop *loop)
     sem_post(&loop->sched->answers);
 }
 
-static void run_before(struct sj_loop *loop)
-{
-    if (loop->before == NULL)
-        return;
-    loop->before(loop->context);
-    loop->now_ns = sj_clock_ns();
-}
-
-static void run_after(struct sj_loop *loop, unsigned n_run)
-{
-    uint64_t start_ns = loop->now_ns;
-
-    if (loop->after == NULL)
-        return;
-    loop->after(loop->context);
-    if (n_run == 0)
-        return;
-    loop->now_ns = sj_clock_ns();
-    loop->mean_after_ns += (loop->now_ns - start_ns) / n_run / 8 - loop->mean_after_ns / 8;
-}
-
 static void turn(struct sj_loop *loop)
 {
     unsigned n_run = 0;
     size_t n_delivered;
 
     poll_events(loop);
+    run_before(loop);
     n_delivered = sj_mailbox_drain(&loop->mailbox);
     sj_count(&loop->counters.messages, n_delivered);
     run_before(loop);
@@ -220,10 +232,10 @@ static void turn(struct sj_loop *loop)
     if (loop->is_dry && !is_stopping(loop) && loop->sched->config.n_loops > 1) {
         unsigned n_stolen = run_stolen(loop);
 
+        run_after(loop, n_stolen);
         loop->is_dry = n_stolen == 0;
         n_run += n_stolen;
     }
-    run_after(loop, n_run);
     if (loop->was_woken && n_run == 0 && n_delivered == 0)
         sj_count(&loop->counters.wakeups_needless, 1);
     loop->was_woken = false;
@@ -366,11 +378,12 @@ void *sj_loop_context(const struct sj_loop *loop)
     return loop->context;
 }
 
-void sj_loop_set_hooks(struct sj_loop *loop, void (*before)(void *context),
-                       void (*after)(void *context))
+void sj_loop_set_hooks(struct sj_loop *loop, bool (*before)(void *context),
+                       void (*after)(void *context), unsigned every)
 {
     loop->before = before;
     loop->after = after;
+    loop->every = every;
 }
 
 struct sj_loop *sj_loop_self(void)

@@ -4,7 +4,7 @@
 /*
  * A loop: a thread, its libevent base (EVENT_BASE_FLAG_NOLOCK), its quick deque, its mailbox.
  *
- * One turn: the event base polls and its callbacks parse and push; the mailbox is drained; the
+ * One turn: the event base polls and its callbacks gather or push; the mailbox is drained; the
  * quick tasks run, oldest first, at most a batch before the next poll; and when none is left
  * one steal is tried from each other loop.  What was gathered meanwhile is done before the tasks
  * and after them (set_hooks).  Only then does it park, in epoll.  Callbacks never run a task, so a
@@ -39,11 +39,11 @@ uint64_t sj_loop_now_ns(struct sj_loop *loop);
 void sj_loop_set_context(struct sj_loop *loop, void *context);
 void *sj_loop_context(const struct sj_loop *loop);
 
-/* For who gathers work over a turn (http/batch.h).  `before` runs when all callbacks and messages
- * of a turn have, and may push; `after` runs behind its tasks.  Both get the context.  Before
- * start. */
-void sj_loop_set_hooks(struct sj_loop *loop, void (*before)(void *context),
-                       void (*after)(void *context));
+/* For who gathers work over a turn (http/batch.h).  `before` runs behind the callbacks of a turn,
+ * and behind its messages; `after` behind each `every` tasks, and behind the last.  Both may push,
+ * and get the context.  Before start. */
+void sj_loop_set_hooks(struct sj_loop *loop, bool (*before)(void *context),
+                       void (*after)(void *context), unsigned every);
 
 /* The loop that the calling thread runs; NULL on any other thread. */
 struct sj_loop *sj_loop_self(void);

@@ -53,15 +53,16 @@ struct sj_loop {
     struct sj_deque *quick;
     struct sj_deque *heavy; /* submitted by this loop */
     void *context;
-    void (*before)(void *context); /* the hooks, both or none */
+    bool (*before)(void *context); /* the hooks, both or none */
     void (*after)(void *context);
+    unsigned every; /* tasks before `after` */
     pthread_t thread;
     int error; /* of the thread's start; read after its answer */
 
     /* The loop's thread only. */
     _Alignas(SJ_CACHE_LINE) uint64_t now_ns;
     uint64_t mean_run_ns;   /* of quick tasks, moving: the last eight count most */
-    uint64_t mean_after_ns; /* the same of turns: each task's share of `after` */
+    uint64_t mean_after_ns; /* the same: each task's share of `after` */
     uint64_t n_done;        /* tasks and messages, at the last answer */
     unsigned round;         /* answered last */
     bool is_polling;        /* in event_base_loop, and no callback has asked for the time yet */

@@ -33,7 +33,6 @@ static void make_one(struct sj_transfer *item)
 
 struct sj_transfers {
     struct io_uring ring;
-    bool has_failed; /* and is closed */
 };
 
 int sj_transfers_new(unsigned n_most, struct sj_transfers **result)
@@ -55,7 +54,7 @@ int sj_transfers_new(unsigned n_most, struct sj_transfers **result)
 
 void sj_transfers_free(struct sj_transfers *transfers)
 {
-    if (transfers != NULL && !transfers->has_failed)
+    if (transfers != NULL)
         io_uring_queue_exit(&transfers->ring);
     free(transfers);
 }
@@ -94,43 +93,35 @@ static unsigned collect(struct io_uring *ring)
     return n;
 }
 
-/* The kernel refuses what it never refused (no memory for requests, say).  What it had taken is
- * over, as nothing waits; the ring's other entries would be found by the next call, so it ends. */
-static void fail(struct sj_transfers *transfers)
-{
-    collect(&transfers->ring);
-    io_uring_queue_exit(&transfers->ring);
-    transfers->has_failed = true;
-}
-
-/* False: the ring has failed, and those whose result is -ECANCELED were not made. */
-static bool run_ring(struct sj_transfers *transfers, struct sj_transfer *items, unsigned n)
+/* 0, or -errno.  An error is one that the kernel has never given (no memory for requests, say).
+ * What it had taken is over, as nothing waits; its other entries would be found by the next call,
+ * so there must be none. */
+static int run_ring(struct io_uring *ring, struct sj_transfer *items, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         items[i].result = -ECANCELED;
-        submit(&transfers->ring, &items[i]);
+        submit(ring, &items[i]);
     }
     for (unsigned n_over = 0; n_over < n;) {
-        int submitted = io_uring_submit_and_wait(&transfers->ring, n - n_over);
+        int submitted = io_uring_submit_and_wait(ring, n - n_over);
 
-        if (submitted < 0 && submitted != -EINTR) {
-            fail(transfers);
-            return false;
-        }
-        n_over += collect(&transfers->ring);
+        n_over += collect(ring);
+        if (submitted < 0 && submitted != -EINTR)
+            return submitted;
     }
-    return true;
+    return 0;
 }
 
-void sj_transfers_run(struct sj_transfers *transfers, struct sj_transfer *items, unsigned n)
+/* What the ring had no memory for can do without. */
+int sj_transfers_run(struct sj_transfers *transfers, struct sj_transfer *items, unsigned n)
 {
-    bool is_plain = n < 2 || transfers == NULL || transfers->has_failed;
+    bool is_plain = transfers == NULL || n < 2;
+    int error = is_plain ? 0 : run_ring(&transfers->ring, items, n);
 
-    if (!is_plain && run_ring(transfers, items, n))
-        return;
     for (unsigned i = 0; i < n; i++)
-        if (is_plain || items[i].result == -ECANCELED)
+        if (is_plain || items[i].result == -ECANCELED || items[i].result == -ENOMEM)
             make_one(&items[i]);
+    return error;
 }
 
 #else
@@ -147,11 +138,12 @@ void sj_transfers_free(struct sj_transfers *transfers)
     (void)transfers;
 }
 
-void sj_transfers_run(struct sj_transfers *transfers, struct sj_transfer *items, unsigned n)
+int sj_transfers_run(struct sj_transfers *transfers, struct sj_transfer *items, unsigned n)
 {
     (void)transfers;
     for (unsigned i = 0; i < n; i++)
         make_one(&items[i]);
+    return 0;
 }
 
 #endif

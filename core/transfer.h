@@ -34,7 +34,8 @@ int sj_transfers_new(unsigned n_most, struct sj_transfers **transfers);
 void sj_transfers_free(struct sj_transfers *transfers);
 
 /* Makes them all and sets their results.  A single one is a plain system call, as all are without a
- * ring (NULL), or once it has failed. */
-void sj_transfers_run(struct sj_transfers *transfers, struct sj_transfer *items, unsigned n);
+ * ring (NULL).  0; or -errno: the ring has failed and is to be freed; they were made none the
+ * less. */
+int sj_transfers_run(struct sj_transfers *transfers, struct sj_transfer *items, unsigned n);
 
 #endif

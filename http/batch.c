@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/batch.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "http/connection.h"
 #include "http/input.h"
@@ -16,6 +16,20 @@ struct sj_batch {
     struct sj_connection *gathered[SJ_BATCH];
     struct sj_transfer sends[SJ_BATCH];
 };
+
+static void run(struct sj_shard *shard, struct sj_transfer *items, unsigned n)
+{
+    struct sj_batch *batch = shard->batch;
+    int error = sj_transfers_run(batch->transfers, items, n);
+
+    if (error == 0)
+        return;
+    sj_log(shard->service->log, SJ_LOG_WARNING,
+           "io_uring failed in loop %u: %s; from now on it receives and sends one by one",
+           sj_loop_index(shard->loop), strerror(-error));
+    sj_transfers_free(batch->transfers);
+    batch->transfers = NULL;
+}
 
 /* An exchange for each to be received into; who gets none is closed.  How many are left. */
 static unsigned prepare(struct sj_shard *shard, struct sj_exchange **exchanges,
@@ -52,7 +66,7 @@ static void receive(struct sj_shard *shard)
     struct sj_transfer receives[SJ_BATCH];
     unsigned n = prepare(shard, exchanges, receives);
 
-    sj_transfers_run(batch->transfers, receives, n);
+    run(shard, receives, n);
     for (unsigned i = 0; i < n; i++)
         sj_input_received(batch->noted[i], exchanges[i], receives[i].result);
 }
@@ -63,7 +77,8 @@ bool sj_batch_note(struct sj_connection *connection)
 
     if (batch == NULL)
         return false;
-    assert(!connection->is_noted); /* every poll is followed by a receive */
+    if (connection->is_noted) /* libevent has polled twice, as with many deferred callbacks */
+        return true;
     connection->is_noted = true;
     batch->noted[batch->n_noted++] = connection;
     if (batch->n_noted == SJ_BATCH)
@@ -84,16 +99,17 @@ void sj_batch_forget(struct sj_connection *connection)
 bool sj_batch_gather(struct sj_shard *runner, struct sj_connection *connection)
 {
     struct sj_batch *batch = runner->batch;
-    bool has_room;
+    struct sj_transfer send;
 
-    if (batch == NULL || !sj_output_offer(&connection->exchange->output, connection->socket,
-                                          &batch->sends[batch->n_gathered]))
+    if (batch == NULL || !sj_output_offer(&connection->exchange->output, connection->socket, &send))
         return false;
+    if (batch->n_gathered == SJ_BATCH)
+        sj_batch_send(runner);
     if (batch->n_gathered == 0)
         sj_index_begin(runner->service->site.index);
+    batch->sends[batch->n_gathered] = send;
     batch->gathered[batch->n_gathered++] = connection;
-    has_room = sj_composer_hold(&runner->composer);
-    if (!has_room || batch->n_gathered == SJ_BATCH)
+    if (!sj_composer_hold(&runner->composer))
         sj_batch_send(runner);
     return true;
 }
@@ -104,7 +120,7 @@ void sj_batch_send(struct sj_shard *runner)
 
     if (batch == NULL || batch->n_gathered == 0)
         return;
-    sj_transfers_run(batch->transfers, batch->sends, batch->n_gathered);
+    run(runner, batch->sends, batch->n_gathered);
     for (unsigned i = 0; i < batch->n_gathered; i++)
         sj_connection_sent(batch->gathered[i], runner, batch->sends[i].result);
     batch->n_gathered = 0;
@@ -112,12 +128,14 @@ void sj_batch_send(struct sj_shard *runner)
     sj_index_end(runner->service->site.index);
 }
 
-static void before_tasks(void *context)
+static bool before_tasks(void *context)
 {
     struct sj_shard *shard = context;
 
-    if (shard->batch->n_noted > 0)
-        receive(shard);
+    if (shard->batch->n_noted == 0)
+        return false;
+    receive(shard);
+    return true;
 }
 
 static void after_tasks(void *context)
@@ -135,7 +153,7 @@ int sj_batch_new(struct sj_shard *shard, struct sj_transfers *transfers)
     }
     batch->transfers = transfers;
     shard->batch = batch;
-    sj_loop_set_hooks(shard->loop, before_tasks, after_tasks);
+    sj_loop_set_hooks(shard->loop, before_tasks, after_tasks, SJ_BATCH);
     return 0;
 }
 

@@ -12,8 +12,8 @@
  *
  * Receive and send are hooks of the loop's turn, and come before that when a batch is full.  What
  * has been gathered keeps an epoch section open and its heads in the composer's scratch memory, for
- * as long as it takes to compose the others.  A handler may take any time: before one runs, all is
- * sent.
+ * as long as it takes to compose the others.  Before a handler runs, and before a response is sent
+ * by itself, all is sent.
  *
  * A shard without a batch receives and sends one by one.  The loop's own thread.
  */
@@ -32,8 +32,8 @@ struct sj_batch;
 int sj_batch_new(struct sj_shard *shard, struct sj_transfers *transfers);
 void sj_batch_free(struct sj_shard *shard);
 
-/* The owner, with the right to write: sj_input_received will be called, in this turn.  False: there
- * is no batch. */
+/* The owner, with the right to write: sj_input_received will be called, in this turn or, for all
+ * that have been noted, before this returns.  False: there is no batch. */
 bool sj_batch_note(struct sj_connection *connection);
 
 /* One that has been noted is about to be freed. */

@@ -181,8 +181,10 @@ static bool answer(struct sj_connection *connection, struct sj_shard *runner)
         /* a thief does not close: the owner's turn may be a while away */
         exchange->output.is_last = exchange->closes && runner == connection->shard;
         is_gathered = sj_batch_gather(runner, connection);
-        if (!is_gathered)
+        if (!is_gathered) {
+            sj_batch_send(runner);
             send_composed(connection, runner);
+        }
     }
     sj_index_end(index);
     return !is_gathered;
@@ -319,8 +321,11 @@ void sj_connection_sent(struct sj_connection *connection, struct sj_shard *runne
 /* The queue was full, and nobody else has the task. */
 static void on_postponed(struct sj_message *message)
 {
+    struct sj_shard *shard = of_message(message)->shard;
+
     message->deliver = on_returned;
     run(&of_message(message)->task);
+    sj_batch_send(shard); /* other messages may take their time */
 }
 
 void sj_connection_ask(struct sj_connection *connection, struct sj_exchange *exchange)

@@ -102,12 +102,13 @@ void sj_connections_drain(struct sj_shard *shard);
 /* Closes all now; lent ones as soon as they are back, held ones with 503. */
 void sj_connections_drop(struct sj_shard *shard);
 
-/* For http/input.c, body.c, calls.c and connections.c.  free: not while lent.  ask: the exchange is
- * complete, or has a status to answer with; it becomes the connection's task.  enter: goes into a
- * phase, its time beginning now.  cut_off: frees; of a response on its way is counted and logged
- * what has gone.  has_unread: have octets come that were not read, or has their end?  Empty lines
- * before a request are no such octets: an open connection has an exchange only for them.  send:
- * what its call has.  close: in stages, after the response. */
+/* For http/batch.c, input.c, body.c, calls.c and connections.c.  free: not while lent.  ask: the
+ * exchange is complete, or has a status to answer with; it becomes the connection's task.  enter:
+ * goes into a phase, its time beginning now.  cut_off: frees; of a response on its way is counted
+ * and logged what has gone.  has_unread: have octets come that were not read, or has their end?
+ * Empty lines before a request are no such octets: an open connection has an exchange only for
+ * them.  send: what its call has.  close: in stages, after the response.  sent: the runner, within
+ * a section; what the batch's send has given, octets or -errno. */
 void sj_connection_free(struct sj_connection *connection);
 void sj_connection_ask(struct sj_connection *connection, struct sj_exchange *exchange);
 void sj_connection_enter(struct sj_connection *connection, enum sj_phase phase);

@@ -119,7 +119,7 @@ static void on_deadline(struct sj_deadline *deadline, uint64_t now_ns)
 
     switch (deadline->queue) {
     case SJ_PHASE_OPEN:
-        if (sj_lend_is_lent(&connection->lend))
+        if (connection->is_noted || sj_lend_is_lent(&connection->lend))
             sj_deadline_move(deadlines, deadline, SJ_PHASE_OPEN, now_ns);
         else
             sj_connection_free(connection);

@@ -3,7 +3,8 @@
 #define SJ_HTTP_OUTPUT_H
 /*
  * Output: the octets of one response on their way to a socket, as parts in memory and parts
- * of one file.  The only place that writes to a connection.
+ * of one file.  Whatever is written to a connection is written by this, or offered by it to
+ * http/batch.c.
  *
  * Memory goes by send and sendmsg, files by sendfile.  libevent is left out on purpose: its
  * buffers take "try again" and "the file ended early" for the same thing.  Here they are three: all
@@ -58,9 +59,9 @@ enum sj_output_state sj_output_pump(struct sj_output *output, int socket);
 bool sj_output_offer(const struct sj_output *output, int socket, struct sj_transfer *transfer);
 void sj_output_took(struct sj_output *output, size_t octets);
 
-/* After SJ_OUTPUT_WAITS, still within the epoch section and before the thread's scratch memory is
- * used again: takes a reference on the entry, and a copy of what is left of part 0 (the head). 0,
- * or -ENOMEM: the connection must be closed. */
+/* After SJ_OUTPUT_WAITS, still within the epoch section and before the composer lets its
+ * scratch memory go: takes a reference on the entry, and a copy of what is left of part 0 (the
+ * head). 0, or -ENOMEM: the connection must be closed. */
 int sj_output_keep(struct sj_output *output);
 
 #endif

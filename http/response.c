@@ -18,7 +18,7 @@ void sj_composer_init(struct sj_composer *composer)
 bool sj_composer_hold(struct sj_composer *composer)
 {
     composer->n_held = (size_t)(composer->head.at - composer->scratch);
-    return composer->n_held <= SJ_SCRATCH;
+    return composer->n_held <= sizeof(composer->scratch) - SJ_SCRATCH;
 }
 
 void sj_composer_let_go(struct sj_composer *composer)

@@ -16,8 +16,8 @@
 
 /* What a thread needs to compose responses; never shared between threads. */
 struct sj_composer {
-    char scratch[2 * SJ_SCRATCH];
-    size_t n_held; /* of scratch, at its beginning: what waits to be sent; up to a half */
+    char scratch[3 * SJ_SCRATCH];
+    size_t n_held; /* of scratch, at its beginning: what waits to be sent; up to two thirds */
     struct sj_writer head;
     time_t now;         /* of `date` */
     uint64_t n_written; /* responses composed: part of multipart boundaries */

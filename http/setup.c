@@ -83,7 +83,7 @@ static int make_sched(struct sj_server *server)
     return error;
 }
 
-/* Without one, requests cost a little more, and nothing else differs. */
+/* Without a ring there is none, and requests cost a little more. */
 static void make_batch(struct sj_server *server, struct sj_shard *shard)
 {
     struct sj_transfers *transfers;
@@ -91,7 +91,7 @@ static void make_batch(struct sj_server *server, struct sj_shard *shard)
 
     if (error == 0)
         error = sj_batch_new(shard, transfers);
-    if (error != 0 && server->config->io_uring && server->service.n_shards == 0)
+    if (error != 0 && server->config->io_uring && sj_loop_index(shard->loop) == 0)
         sj_log(server->service.log, SJ_LOG_INFO,
                "no io_uring (%s): each receive and each send is a system call of its own",
                strerror(-error));
@@ -100,10 +100,14 @@ static void make_batch(struct sj_server *server, struct sj_shard *shard)
 static struct sj_shard *shard_new(struct sj_server *server, unsigned index)
 {
     struct sj_shard *shard = aligned_alloc(SJ_CACHE_LINE, sizeof(*shard));
+    size_t composer = offsetof(struct sj_shard, composer),
+           behind = composer + sizeof(shard->composer);
 
     if (shard == NULL)
         return NULL;
-    memset(shard, 0, sizeof(*shard));
+    /* not the composer, most of whose scratch memory is never used, and so never resident */
+    memset(shard, 0, composer);
+    memset((char *)shard + behind, 0, sizeof(*shard) - behind);
     shard->service = &server->service;
     shard->loop = sj_sched_loop(server->sched, index);
     sj_exchange_pool_init(&shard->exchanges, server->service.limits.fields);

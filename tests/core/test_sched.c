@@ -273,24 +273,24 @@ static void note_in(struct turn *turn, char what)
         turn->order[turn->n++] = what;
 }
 
-static void on_before(void *context)
+static bool on_before(void *context)
 {
     struct turn *turn = context;
 
     if (turn->n != 1) /* only of the turn that has the message */
-        return;
+        return false;
     note_in(turn, 'b');
     sj_loop_push(sj_loop_self(), &turn->tasks[2]);
+    return true;
 }
 
 static void on_after(void *context)
 {
     struct turn *turn = context;
 
-    if (turn->n != 5)
-        return;
     note_in(turn, 'a');
-    sem_post(&turn->done);
+    if (turn->n == 7)
+        sem_post(&turn->done);
 }
 
 static void run_in_turn(struct sj_task *task)
@@ -320,12 +320,12 @@ static void hooks_run_around_the_tasks(void **state)
         turn.tasks[i].run = run_in_turn;
     loop = sj_sched_loop(new_sched(1, 1), 0);
     sj_loop_set_context(loop, &turn);
-    sj_loop_set_hooks(loop, on_before, on_after);
+    sj_loop_set_hooks(loop, on_before, on_after, 2);
     assert_int_equal(sj_sched_start(sched), 0);
     sj_loop_post(loop, &turn.message);
     sem_wait(&turn.done);
     end_sched();
-    assert_string_equal(turn.order, "mb012a");
+    assert_string_equal(turn.order, "mb01a2a");
 }
 
 static void run_lone(struct sj_task *task)

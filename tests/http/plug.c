@@ -98,7 +98,7 @@ static struct sj_loop *before_tasks(struct plug *plug, unsigned loop)
     struct sj_loop *self = be(plug, loop);
 
     if (self->before != NULL)
-        self->before(self->context);
+        (void)self->before(self->context);
     return self;
 }
 

@@ -6,8 +6,8 @@
  *
  * They go through a ring of io_uring (Linux 5.18), which here is nothing but a way to make many
  * calls at once: none ever waits, all are over when sj_transfers_run returns, and which socket is
- * ready is epoll's matter as before.  Small sends cost a tenth less so, and small receives a
- * twentieth (bench/README.md, io-models).
+ * ready is epoll's matter as before.  A small request costs about a tenth less of CPU so
+ * (doc/ARCHITECTURE.md).
  *
  * One thread at a time.
  */

@@ -99,15 +99,16 @@ void sj_batch_forget(struct sj_connection *connection)
 bool sj_batch_gather(struct sj_shard *runner, struct sj_connection *connection)
 {
     struct sj_batch *batch = runner->batch;
-    struct sj_transfer send;
 
-    if (batch == NULL || !sj_output_offer(&connection->exchange->output, connection->socket, &send))
+    if (batch == NULL)
         return false;
     if (batch->n_gathered == SJ_BATCH)
         sj_batch_send(runner);
+    if (!sj_output_offer(&connection->exchange->output, connection->socket,
+                         &batch->sends[batch->n_gathered]))
+        return false;
     if (batch->n_gathered == 0)
         sj_index_begin(runner->service->site.index);
-    batch->sends[batch->n_gathered] = send;
     batch->gathered[batch->n_gathered++] = connection;
     if (!sj_composer_hold(&runner->composer))
         sj_batch_send(runner);

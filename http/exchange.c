@@ -3,21 +3,82 @@
 
 #include <stdlib.h>
 
-#define SJ_POOL_MAX 64 /* as many as a loop's batch of tasks; more are given back to malloc */
+#define MAGAZINE (SJ_POOL_MAX / 2) /* exchanges that go to the depot at a time, or come from it */
 
-void sj_exchange_pool_init(struct sj_exchange_pool *pool, uint32_t n_fields)
+static void free_all(struct sj_exchange *first)
 {
-    *pool = (struct sj_exchange_pool){.n_fields = n_fields};
+    while (first != NULL) {
+        struct sj_exchange *next = first->next;
+
+        free(first);
+        first = next;
+    }
+}
+
+void sj_exchange_depot_init(struct sj_exchange_depot *depot, unsigned n_pools)
+{
+    pthread_mutex_init(&depot->lock, NULL);
+    depot->free = NULL;
+    depot->n_free = 0;
+    depot->n_most = n_pools * SJ_POOL_MAX;
+}
+
+void sj_exchange_depot_fini(struct sj_exchange_depot *depot)
+{
+    free_all(depot->free);
+    pthread_mutex_destroy(&depot->lock);
+}
+
+void sj_exchange_pool_init(struct sj_exchange_pool *pool, uint32_t n_fields,
+                           struct sj_exchange_depot *depot)
+{
+    *pool = (struct sj_exchange_pool){.n_fields = n_fields, .depot = depot};
 }
 
 void sj_exchange_pool_fini(struct sj_exchange_pool *pool)
 {
-    while (pool->free != NULL) {
-        struct sj_exchange *exchange = pool->free;
+    free_all(pool->free);
+}
 
-        pool->free = exchange->next;
-        free(exchange);
+/* Takes up to so many from the front of one list to that of another. */
+static unsigned move(struct sj_exchange **from, struct sj_exchange **to, unsigned most)
+{
+    unsigned n = 0;
+
+    for (; n < most && *from != NULL; n++) {
+        struct sj_exchange *exchange = *from;
+
+        *from = exchange->next;
+        exchange->next = *to;
+        *to = exchange;
     }
+    return n;
+}
+
+static void fill_from_depot(struct sj_exchange_pool *pool)
+{
+    struct sj_exchange_depot *depot = pool->depot;
+    unsigned n;
+
+    pthread_mutex_lock(&depot->lock);
+    n = move(&depot->free, &pool->free, MAGAZINE);
+    depot->n_free -= n;
+    pthread_mutex_unlock(&depot->lock);
+    pool->n_free += n;
+}
+
+/* Nothing changes when the depot is full. */
+static void empty_into_depot(struct sj_exchange_pool *pool)
+{
+    struct sj_exchange_depot *depot = pool->depot;
+    unsigned n = 0;
+
+    pthread_mutex_lock(&depot->lock);
+    if (depot->n_free + MAGAZINE <= depot->n_most)
+        n = move(&pool->free, &depot->free, MAGAZINE);
+    depot->n_free += n;
+    pthread_mutex_unlock(&depot->lock);
+    pool->n_free -= n;
 }
 
 static struct sj_exchange *reset(struct sj_exchange *exchange)
@@ -50,8 +111,11 @@ struct sj_exchange *sj_exchange_new_sized(struct sj_exchange_pool *pool, size_t 
 
 struct sj_exchange *sj_exchange_new(struct sj_exchange_pool *pool)
 {
-    struct sj_exchange *exchange = pool->free;
+    struct sj_exchange *exchange;
 
+    if (pool->free == NULL && pool->depot != NULL)
+        fill_from_depot(pool);
+    exchange = pool->free;
     if (exchange != NULL) {
         pool->free = exchange->next;
         pool->n_free--;
@@ -68,6 +132,8 @@ void sj_exchange_free(struct sj_exchange_pool *pool, struct sj_exchange *exchang
     if (exchange == NULL)
         return;
     sj_output_fini(&exchange->output);
+    if (pool->n_free == SJ_POOL_MAX && exchange->is_pooled && pool->depot != NULL)
+        empty_into_depot(pool);
     if (!exchange->is_pooled || pool->n_free >= SJ_POOL_MAX) {
         free(exchange);
         return;

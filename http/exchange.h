@@ -8,8 +8,12 @@
  * is never copied.  The head stays there, unchanged, until the response has been sent: the
  * parsed request and the access log refer to it.  A connection has at most one exchange.
  *
- * Exchanges are pooled for each loop; whoever ends one puts it into its own loop's pool.
+ * Exchanges are pooled for each loop; whoever ends one puts it into its own loop's pool.  So they
+ * wander to the loops that steal, and come back, sixteen at a time, through a depot that all pools
+ * share (after J. Bonwick and J. Adams, "Magazines and Vmem", 2001): without it one loop allocates
+ * what the other one frees, and memory comes and goes.
  */
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "http/framing.h"
@@ -41,13 +45,30 @@ struct sj_exchange {
     char *buffer;           /* the head; after it, room for the decoded target */
 };
 
+#define SJ_POOL_MAX 32 /* exchanges in a pool; as many for each pool in its depot */
+
+/* Any thread. */
+struct sj_exchange_depot {
+    pthread_mutex_t lock;
+    struct sj_exchange *free;
+    unsigned n_free;
+    unsigned n_most;
+};
+
 struct sj_exchange_pool {
     struct sj_exchange *free;
     unsigned n_free;
-    uint32_t n_fields; /* of each exchange's request */
+    uint32_t n_fields;               /* of each exchange's request */
+    struct sj_exchange_depot *depot; /* or NULL */
 };
 
-void sj_exchange_pool_init(struct sj_exchange_pool *pool, uint32_t n_fields);
+/* For so many pools, all with the same `n_fields`. */
+void sj_exchange_depot_init(struct sj_exchange_depot *depot, unsigned n_pools);
+void sj_exchange_depot_fini(struct sj_exchange_depot *depot);
+
+/* `depot` outlives the pool; NULL: there is none. */
+void sj_exchange_pool_init(struct sj_exchange_pool *pool, uint32_t n_fields,
+                           struct sj_exchange_depot *depot);
 void sj_exchange_pool_fini(struct sj_exchange_pool *pool);
 
 /* Ready to be read into; NULL: no memory. */

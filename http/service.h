@@ -35,7 +35,8 @@ struct sj_service {
     struct sj_log *log;
     struct sj_addresses *addresses; /* NULL: no limit for each client address */
     uint64_t max_connections;
-    uint64_t max_body_files; /* descriptors that requests' bodies may take */
+    uint64_t max_body_files;        /* descriptors that requests' bodies may take */
+    struct sj_exchange_depot depot; /* of the shards' pools */
     struct sj_shard **shards;
     unsigned n_shards;
     int drained;           /* eventfd: look whether draining has ended */

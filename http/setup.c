@@ -110,7 +110,7 @@ static struct sj_shard *shard_new(struct sj_server *server, unsigned index)
     memset((char *)shard + behind, 0, sizeof(*shard) - behind);
     shard->service = &server->service;
     shard->loop = sj_sched_loop(server->sched, index);
-    sj_exchange_pool_init(&shard->exchanges, server->service.limits.fields);
+    sj_exchange_pool_init(&shard->exchanges, server->service.limits.fields, &server->service.depot);
     sj_composer_init(&shard->composer);
     sj_connections_init(shard);
     sj_loop_set_context(shard->loop, shard);
@@ -273,6 +273,7 @@ static int make_base(struct sj_server *server)
 int sj_server_make_index(struct sj_server *server, const char *const *roots, size_t n_roots)
 {
     server->started_ns = sj_clock_ns();
+    sj_exchange_depot_init(&server->service.depot, sj_process_threads(server->config->loops));
     server->signals = sj_process_signals();
     if (sj_thread_enter() != 0 || open_log(server) != 0)
         return -EINVAL;
@@ -324,6 +325,7 @@ static void free_shards(struct sj_server *server)
         sj_exchange_pool_fini(&shard->exchanges);
         free(shard);
     }
+    sj_exchange_depot_fini(&service->depot);
     free(service->shards);
     free(server->orders);
 }

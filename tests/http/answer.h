@@ -64,7 +64,7 @@ static inline struct answer *answer_to(const struct site *site, const char *head
     size_t length = strlen(head);
 
     assert_non_null(answer);
-    sj_exchange_pool_init(&answer->pool, limits.fields);
+    sj_exchange_pool_init(&answer->pool, limits.fields, NULL);
     sj_composer_init(&answer->composer);
     exchange = sj_exchange_new_sized(&answer->pool, sj_exchange_size(length));
     assert_non_null(exchange);

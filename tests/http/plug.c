@@ -63,6 +63,7 @@ void plug_init(struct plug *plug)
 
 void plug_start(struct plug *plug)
 {
+    sj_exchange_depot_init(&plug->service.depot, PLUG_LOOPS);
     for (unsigned i = 0; i < PLUG_LOOPS; i++) {
         struct sj_shard *shard = sj_lines_new(sizeof(*shard));
 
@@ -70,7 +71,7 @@ void plug_start(struct plug *plug)
             abort();
         shard->service = &plug->service;
         shard->loop = sj_sched_loop(plug->sched, i);
-        sj_exchange_pool_init(&shard->exchanges, plug->service.limits.fields);
+        sj_exchange_pool_init(&shard->exchanges, plug->service.limits.fields, &plug->service.depot);
         sj_composer_init(&shard->composer);
         sj_connections_init(shard);
         if (sj_calls_init(shard) != 0)
@@ -129,6 +130,7 @@ void plug_fini(struct plug *plug)
         sj_exchange_pool_fini(&shard->exchanges);
         free(shard);
     }
+    sj_exchange_depot_fini(&plug->service.depot);
     sj_self()->loop = NULL;
     sj_sched_free(plug->sched);
     sj_addresses_free(plug->service.addresses);

@@ -131,6 +131,7 @@ static void live(unsigned round)
 
 static void make_shards(void)
 {
+    sj_exchange_depot_init(&service.depot, LOOPS);
     for (unsigned i = 0; i < LOOPS; i++) {
         struct sj_shard *shard = sj_lines_new(sizeof(*shard));
         struct sj_transfers *transfers = NULL;
@@ -139,7 +140,7 @@ static void make_shards(void)
         check(shard != NULL, "shard");
         shard->service = &service;
         shard->loop = sj_sched_loop(sched, i);
-        sj_exchange_pool_init(&shard->exchanges, service.limits.fields);
+        sj_exchange_pool_init(&shard->exchanges, service.limits.fields, &service.depot);
         sj_composer_init(&shard->composer);
         sj_connections_init(shard);
         sj_loop_set_context(shard->loop, shard);
@@ -212,6 +213,7 @@ static void end(void)
         sj_exchange_pool_fini(&shards[i]->exchanges);
         free(shards[i]);
     }
+    sj_exchange_depot_fini(&service.depot);
 }
 
 int main(int argc, char **argv)

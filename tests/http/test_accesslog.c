@@ -48,7 +48,7 @@ static int begin(void **state)
     (void)state;
     set_zone("UTC0");
     now = 1795251600; /* 21 November 2026, 09:00 */
-    sj_exchange_pool_init(&pool, 10);
+    sj_exchange_pool_init(&pool, 10, NULL);
     exchange = sj_exchange_new_sized(&pool, 20000);
     exchange->status = 200;
     peer = (struct sockaddr_in){.sin_family = AF_INET};

@@ -172,7 +172,7 @@ static void live(struct client *client, const char *const *texts)
     n_calls = 0;
     for (unsigned i = 0; i < PLUG_LOOPS; i++) { /* the pools give no memory back */
         sj_exchange_pool_fini(&plug.shards[i]->exchanges);
-        sj_exchange_pool_init(&plug.shards[i]->exchanges, plug.service.limits.fields);
+        sj_exchange_pool_init(&plug.shards[i]->exchanges, plug.service.limits.fields, NULL);
     }
     client->socket = plug_connect(&plug, 0);
     for (; *texts != NULL && !has_ended; texts++) {

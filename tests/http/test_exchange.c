@@ -22,13 +22,16 @@ void *__wrap_malloc(size_t size)
     return malloc_fails ? NULL : __real_malloc(size);
 }
 
-static struct sj_exchange_pool pool;
+static struct sj_exchange_depot depot; /* for two */
+static struct sj_exchange_pool pool, other;
 
 static int begin(void **state)
 {
     (void)state;
     malloc_fails = false;
-    sj_exchange_pool_init(&pool, 20);
+    sj_exchange_depot_init(&depot, 2);
+    sj_exchange_pool_init(&pool, 20, &depot);
+    sj_exchange_pool_init(&other, 20, &depot);
     return 0;
 }
 
@@ -36,6 +39,8 @@ static int end(void **state)
 {
     (void)state;
     sj_exchange_pool_fini(&pool);
+    sj_exchange_pool_fini(&other);
+    sj_exchange_depot_fini(&depot);
     return 0;
 }
 
@@ -94,20 +99,44 @@ static void one_of_another_size_is_not_pooled(void **state)
     assert_int_equal(pool.n_free, 0);
 }
 
-static void the_pool_is_bounded(void **state)
+static void pool_and_depot_are_bounded(void **state)
 {
     static struct sj_exchange *exchanges[1000];
-    unsigned most;
 
     (void)state;
     for (unsigned i = 0; i < 1000; i++)
         exchanges[i] = sj_exchange_new(&pool);
     for (unsigned i = 0; i < 1000; i++)
         sj_exchange_free(&pool, exchanges[i]);
-    most = pool.n_free;
-    assert_in_range(most, 1, 999);
+    assert_in_range(pool.n_free, 1, SJ_POOL_MAX);
+    assert_in_range(depot.n_free, 1, 2 * SJ_POOL_MAX);
     sj_exchange_free(&pool, sj_exchange_new(&pool));
-    assert_int_equal(pool.n_free, most);
+    assert_in_range(pool.n_free, 1, SJ_POOL_MAX);
+    n_mallocs = 0;
+    for (unsigned i = 0; i < 2 * SJ_POOL_MAX; i++)
+        exchanges[i] = sj_exchange_new(&other);
+    assert_int_equal(n_mallocs, 0);
+    for (unsigned i = 0; i < 2 * SJ_POOL_MAX; i++)
+        sj_exchange_free(&other, exchanges[i]);
+}
+
+/* As when one loop steals what the other one has read. */
+static void what_wanders_to_another_pool_comes_back(void **state)
+{
+    (void)state;
+    n_mallocs = 0;
+    for (unsigned i = 0; i < 10000; i++)
+        sj_exchange_free(&other, sj_exchange_new(&pool));
+    assert_in_range(n_mallocs, 1, SJ_POOL_MAX + 1);
+}
+
+static void without_a_depot_a_pool_is_bounded_by_itself(void **state)
+{
+    (void)state;
+    pool.depot = NULL;
+    for (unsigned i = 0; i < 2 * SJ_POOL_MAX; i++)
+        sj_exchange_free(&pool, sj_exchange_new(&other));
+    assert_int_equal(pool.n_free, SJ_POOL_MAX);
 }
 
 static void without_memory_there_is_none(void **state)
@@ -186,7 +215,9 @@ int main(void)
         TEST(it_begins_as_if_it_were_new),
         TEST(all_of_its_room_can_be_used),
         TEST(one_of_another_size_is_not_pooled),
-        TEST(the_pool_is_bounded),
+        TEST(pool_and_depot_are_bounded),
+        TEST(what_wanders_to_another_pool_comes_back),
+        TEST(without_a_depot_a_pool_is_bounded_by_itself),
         TEST(without_memory_there_is_none),
         TEST(preparing_finds_status_and_persistence),
         TEST(preparing_leaves_the_head_as_it_was),

@@ -37,7 +37,7 @@ static int begin(void **state)
 {
     (void)state;
     malloc_fails = false;
-    sj_exchange_pool_init(&pool, 10);
+    sj_exchange_pool_init(&pool, 10, NULL);
     sj_composer_init(&composer);
     exchange = sj_exchange_new(&pool);
     for (size_t i = 0; i < sizeof(bytes); i++)

@@ -30,7 +30,7 @@ static int begin(void **state)
     (void)state;
     now = 784111777;
     sj_composer_init(&composer);
-    sj_exchange_pool_init(&pool, 10);
+    sj_exchange_pool_init(&pool, 10, NULL);
     exchange = sj_exchange_new(&pool);
     exchange->request.minor = 1;
     return 0;

@@ -251,12 +251,6 @@ static void a_parked_loop_is_woken_and_steals_what_waits_behind_a_task(void **st
     sem_destroy(&both.done);
 }
 
-struct lone {
-    struct sj_message message;
-    struct sj_task task;
-    sem_t done;
-};
-
 /* --- hooks */
 
 struct turn {
@@ -325,8 +319,15 @@ static void hooks_run_around_the_tasks(void **state)
     sj_loop_post(loop, &turn.message);
     sem_wait(&turn.done);
     end_sched();
+    sem_destroy(&turn.done);
     assert_string_equal(turn.order, "mb01a2a");
 }
+
+struct lone {
+    struct sj_message message;
+    struct sj_task task;
+    sem_t done;
+};
 
 static void run_lone(struct sj_task *task)
 {

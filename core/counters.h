@@ -29,7 +29,7 @@ struct sj_counters {
     SJ_COUNTERS(SJ_COUNTER)
 #undef SJ_COUNTER
     struct sj_histogram queue_delay; /* this and run_time: not of subtasks, which are too short */
-    struct sj_histogram run_time;
+    struct sj_histogram run_time; /* without what tasks leave to be done together (core/loop.h) */
 };
 
 /* The owning thread only. */

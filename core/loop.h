@@ -40,8 +40,8 @@ void sj_loop_set_context(struct sj_loop *loop, void *context);
 void *sj_loop_context(const struct sj_loop *loop);
 
 /* For who gathers work over a turn (http/batch.h).  `before` runs behind the callbacks of a turn,
- * and behind its messages; `after` behind each `every` tasks, and behind the last.  Both may push,
- * and get the context.  Before start. */
+ * and behind its messages, and says whether it had anything to do; `after` behind each `every`
+ * tasks, and behind the last.  Both may push, and get the context.  Before start. */
 void sj_loop_set_hooks(struct sj_loop *loop, bool (*before)(void *context),
                        void (*after)(void *context), unsigned every);
 

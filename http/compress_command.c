@@ -47,7 +47,7 @@ static const struct sj_option table[] = {
     CODING("zstd", SJ_ZSTD, "the same of .zst"),
     {.name = "dotfiles", .type = SJ_OPTION_FLAG, .offset = offsetof(struct options, dotfiles), .help = "names that begin with a dot, too (/.well-known/ always is)"},
     {.name = "follow-symlinks", .type = SJ_OPTION_FLAG, .offset = offsetof(struct options, follow_symlinks), .help = "follow symbolic links that leave DIR"},
-    {.name = "workers", .type = SJ_OPTION_NUMBER, .offset = offsetof(struct options, workers), .max = SJ_WORKERS_MAX, .value = "0", .argument = "N", .help = "threads that compress; 0: one for each core"},
+    {.name = "workers", .type = SJ_OPTION_NUMBER, .offset = offsetof(struct options, workers), .max = SJ_WORKERS_MAX, .value = "0", .argument = "N", .help = "threads that compress; 0: one for each core it may use"},
     {.name = "help", .letter = 'h', .type = SJ_OPTION_FLAG, .offset = offsetof(struct options, help), .help = "print this and exit"},
     {0},
 };

@@ -83,8 +83,8 @@ const struct sj_option sj_config_table[] = {
     RANGED(NUMBER, "connections-per-address", connections_per_address, 0, 10000000, "0", NULL, "N", "open at the same time from one client address; 0: no limit"),
 
     HEADING("Threads"),
-    RANGED(NUMBER, "loops", loops, 0, SJ_LOOPS_MAX, "0", NULL, "N", "threads that serve; 0: one for each core"),
-    RANGED(NUMBER, "workers", workers, 0, SJ_WORKERS_MAX, "0", NULL, "N", "threads that index and run handlers; 0: one for each core"),
+    RANGED(NUMBER, "loops", loops, 0, SJ_LOOPS_MAX, "0", NULL, "N", "threads that serve; 0: one for each core it may use"),
+    RANGED(NUMBER, "workers", workers, 0, SJ_WORKERS_MAX, "0", NULL, "N", "threads that index and run handlers; 0: one for each core it may use"),
     RANGED(NUMBER, "spares", spares, 0, SJ_SPARES_MAX, "256", NULL, "N", "threads that take the place of workers whose handler blocks"),
     RANGED(NUMBER, "worker-nice", worker_nice, 0, 19, "10", NULL, "N", "nice value by which workers stand back behind loops, to which they yield at once where they may; 0: neither"),
     RANGED(NUMBER, "wake-worth", wake_worth_us, 0, 1000000, "30", NULL, "US", "microseconds of queued work that are worth waking another loop"),

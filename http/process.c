@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,10 +101,13 @@ int sj_process_become(const struct sj_process_user *who)
 
 unsigned sj_process_threads(uint64_t number)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    cpu_set_t allowed; /* has no room for more than 1,024 */
+    long cores;
 
     if (number > 0)
         return (unsigned)number;
+    cores = sched_getaffinity(0, sizeof(allowed), &allowed) == 0 ? CPU_COUNT(&allowed)
+                                                                 : sysconf(_SC_NPROCESSORS_ONLN);
     return cores < 1 ? 1 : cores > SJ_WORKERS_MAX ? SJ_WORKERS_MAX : (unsigned)cores;
 }
 

@@ -35,7 +35,8 @@ int sj_process_find(const char *user, const char *group, struct sj_process_user 
 /* Becomes that, for good.  0 or -errno. */
 int sj_process_become(const struct sj_process_user *who);
 
-/* That number; for 0 one for each core, up to as many as a scheduler can have. */
+/* That number; for 0 one for each core that the process may use (CPU affinity), up to as many as a
+ * scheduler can have. */
 unsigned sj_process_threads(uint64_t number);
 
 /* Writes the pid file by rename.  0 or -errno. */

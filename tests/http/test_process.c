@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -351,6 +352,24 @@ static void a_link_in_the_way_is_not_followed(void **state)
     unlink(path);
 }
 
+static void threads_are_as_many_as_the_cores_that_may_be_used(void **state)
+{
+    cpu_set_t all, one;
+    int first = 0;
+
+    (void)state;
+    assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+    while (!CPU_ISSET(first, &all))
+        first++;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+    assert_int_equal(sj_process_threads(0), 1);
+    assert_int_equal(sj_process_threads(7), 7);
+    assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+    assert_int_equal(sj_process_threads(0), CPU_COUNT(&all) < 64 ? CPU_COUNT(&all) : 64);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -373,6 +392,7 @@ int main(void)
         TEST(a_folder_that_is_not_there_is_an_error),
         TEST(a_pid_file_that_fails_leaves_nothing),
         TEST(a_link_in_the_way_is_not_followed),
+        TEST(threads_are_as_many_as_the_cores_that_may_be_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,7 @@
     SJ_COUNTER(wakeups_sent, "other threads woken")                        \
     SJ_COUNTER(wakeups_needless, "wake-ups received that found no work")   \
     SJ_COUNTER(parks, "polls and waits that were free to sleep")           \
+    SJ_COUNTER(yields, "times that others on the core were let go first")  \
     SJ_COUNTER(messages, "mailbox messages delivered")
 
 struct sj_counters {

@@ -31,11 +31,15 @@ struct sj_idle {
 void sj_idle_announce(struct sj_idle *idle, unsigned number);
 bool sj_idle_retract(struct sj_idle *idle, unsigned number);
 
-/* Any thread; a moment's answer: that one, or nobody. */
+/* Any thread; a moment's answer: that one, nobody, or all of so many. */
 bool sj_idle_is_announced(const struct sj_idle *idle, unsigned number);
 static inline bool sj_idle_is_empty(const struct sj_idle *idle)
 {
     return ck_pr_load_64(&idle->parked) == 0;
+}
+static inline bool sj_idle_is_full(const struct sj_idle *idle, unsigned n_threads)
+{
+    return (unsigned)__builtin_popcountll(ck_pr_load_64(&idle->parked)) == n_threads;
 }
 
 /* Any thread, after its push and a full fence.  claim: true if `number` was

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -192,10 +193,29 @@ static bool may_park(struct sj_loop *loop)
     return true;
 }
 
+/* Before it sleeps, see core/yield.h.  Not while a worker runs: that would stand back for whatever
+ * wakes the loop, but not give its time slice back. */
+static void yield(struct sj_loop *loop)
+{
+    struct sj_sched *sched = loop->sched;
+    uint64_t start_ns;
+
+    if (!loop->is_dry || !sj_yield_may(&loop->yield, loop->now_ns) ||
+        !sj_idle_is_full(&sched->idle_workers, sched->config.n_workers))
+        return;
+    start_ns = sj_clock_ns();
+    sched_yield();
+    loop->now_ns = sj_clock_ns();
+    sj_yield_took(&loop->yield, loop->now_ns, loop->now_ns - start_ns);
+    sj_count(&loop->counters.yields, 1);
+}
+
 static void poll_events(struct sj_loop *loop)
 {
-    int flags = may_park(loop) ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK;
+    int flags;
 
+    yield(loop);
+    flags = may_park(loop) ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK;
     sj_count(&loop->counters.polls, 1);
     loop->is_polling = true;
     event_base_loop(loop->base, flags);
@@ -236,6 +256,7 @@ static void turn(struct sj_loop *loop)
         loop->is_dry = n_stolen == 0;
         n_run += n_stolen;
     }
+    loop->yield.n_tasks += n_run;
     if (loop->was_woken && n_run == 0 && n_delivered == 0)
         sj_count(&loop->counters.wakeups_needless, 1);
     loop->was_woken = false;

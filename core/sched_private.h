@@ -41,6 +41,7 @@
 #include "core/pr.h"
 #include "core/sched.h"
 #include "core/thread.h"
+#include "core/yield.h"
 
 #define SJ_ROUND_LEAVE UINT_MAX
 
@@ -70,6 +71,7 @@ struct sj_loop {
     bool was_woken;
     bool is_dry;  /* the last turn ended with nothing to run, here or elsewhere */
     bool is_busy; /* the answer; read by the controlling thread after it */
+    struct sj_yield yield;
     struct sj_counters counters;
 
     _Alignas(SJ_CACHE_LINE) struct sj_mailbox mailbox;

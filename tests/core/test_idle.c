@@ -63,6 +63,19 @@ static void a_set_is_empty_until_somebody_is_announced(void **state)
     assert_false(sj_idle_is_empty(&idle));
 }
 
+static void a_set_is_full_when_all_are_announced(void **state)
+{
+    struct sj_idle idle = {0};
+
+    (void)state;
+    sj_idle_announce(&idle, 1);
+    assert_false(sj_idle_is_full(&idle, 2));
+    sj_idle_announce(&idle, 0);
+    assert_true(sj_idle_is_full(&idle, 2));
+    sj_idle_claim(&idle, 1);
+    assert_false(sj_idle_is_full(&idle, 2));
+}
+
 static void claim_any_takes_the_lowest_but_not_oneself(void **state)
 {
     struct sj_idle idle = {0};
@@ -130,6 +143,7 @@ int main(void)
         cmocka_unit_test(retract_tells_whether_somebody_has_claimed),
         cmocka_unit_test(an_announcement_is_seen_until_somebody_claims),
         cmocka_unit_test(a_set_is_empty_until_somebody_is_announced),
+        cmocka_unit_test(a_set_is_full_when_all_are_announced),
         cmocka_unit_test(claim_any_takes_the_lowest_but_not_oneself),
         cmocka_unit_test(no_wake_up_is_lost),
     };

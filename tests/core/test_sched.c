@@ -358,6 +358,77 @@ static void one_quick_task_wakes_nobody(void **state)
     sem_destroy(&lone.done);
 }
 
+/* --- yielding */
+
+struct hog {
+    struct sj_task task;
+    sem_t runs, may_end;
+};
+
+static void run_hog(struct sj_task *task)
+{
+    struct hog *hog = (struct hog *)task;
+
+    sem_post(&hog->runs);
+    sem_wait(&hog->may_end);
+}
+
+struct asked {
+    struct sj_message message;
+    uint64_t n_yields;
+    sem_t done;
+};
+
+static void deliver_asked(struct sj_message *message)
+{
+    struct asked *asked = (struct asked *)message;
+
+    asked->n_yields = sj_sched_counters(sched, 0)->yields;
+    sem_post(&asked->done);
+}
+
+/* How often loop 0 has, when it is dry again after some tasks. */
+static uint64_t yields_after_tasks(void)
+{
+    struct push push = {.message.deliver = deliver_push};
+    struct asked asked = {.message.deliver = deliver_asked};
+    const struct sj_counters *counters = sj_sched_counters(sched, 0);
+    uint64_t before = ck_pr_load_64(&counters->tasks);
+
+    sem_init(&asked.done, 0, 0);
+    sj_loop_post(sj_sched_loop(sched, 0), &push.message);
+    while (ck_pr_load_64(&counters->tasks) < before + 16)
+        sched_yield();
+    sj_loop_post(sj_sched_loop(sched, 0), &asked.message); /* delivered in a turn after that */
+    sem_wait(&asked.done);
+    sem_destroy(&asked.done);
+    return asked.n_yields;
+}
+
+static void a_dry_loop_yields_but_not_beside_a_worker_that_runs(void **state)
+{
+    struct hog hog = {.task.run = run_hog};
+    const struct sj_counters *worker;
+    uint64_t parks_before;
+
+    (void)state;
+    sem_init(&hog.runs, 0, 0);
+    sem_init(&hog.may_end, 0, 0);
+    start_sched(1, 1);
+    worker = sj_sched_counters(sched, 1);
+    assert_int_equal(sj_sched_submit(sched, &hog.task), 0);
+    sem_wait(&hog.runs);
+    assert_int_equal(yields_after_tasks(), 0);
+    parks_before = ck_pr_load_64(&worker->parks);
+    sem_post(&hog.may_end);
+    while (ck_pr_load_64(&worker->parks) == parks_before)
+        sched_yield();
+    assert_true(yields_after_tasks() > 0);
+    end_sched();
+    sem_destroy(&hog.runs);
+    sem_destroy(&hog.may_end);
+}
+
 /* --- time */
 
 struct pulse {
@@ -413,6 +484,7 @@ int main(void)
         cmocka_unit_test(a_parked_loop_is_woken_and_steals_what_waits_behind_a_task),
         cmocka_unit_test(hooks_run_around_the_tasks),
         cmocka_unit_test(one_quick_task_wakes_nobody),
+        cmocka_unit_test(a_dry_loop_yields_but_not_beside_a_worker_that_runs),
         cmocka_unit_test(a_callback_after_a_long_sleep_is_told_the_time_of_now),
     };
 

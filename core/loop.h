@@ -39,9 +39,10 @@ uint64_t sj_loop_now_ns(struct sj_loop *loop);
 void sj_loop_set_context(struct sj_loop *loop, void *context);
 void *sj_loop_context(const struct sj_loop *loop);
 
-/* For who gathers work over a turn (http/batch.h).  `before` runs behind the callbacks of a turn,
- * and behind its messages, and says whether it had anything to do; `after` behind each `every`
- * tasks, and behind the last.  Both may push, and get the context.  Before start. */
+/* For who gathers work over a turn (http/batch.h).  `before` runs behind the callbacks and messages
+ * of a turn, and says whether it had anything to do; if so it is called again, behind the tasks
+ * that it may have pushed and what messages have come.  `after` runs behind each `every` tasks, and
+ * behind the last; it may push, too.  Both get the context.  Before start. */
 void sj_loop_set_hooks(struct sj_loop *loop, bool (*before)(void *context),
                        void (*after)(void *context), unsigned every);
 

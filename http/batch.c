@@ -10,9 +10,8 @@
 
 struct sj_batch {
     struct sj_transfers *transfers;
-    unsigned n_noted;
+    struct sj_connection_list noted; /* oldest first */
     unsigned n_gathered;
-    struct sj_connection *noted[SJ_BATCH];
     struct sj_connection *gathered[SJ_BATCH];
     struct sj_transfer sends[SJ_BATCH];
 };
@@ -31,18 +30,18 @@ static void run(struct sj_shard *shard, struct sj_transfer *items, unsigned n)
     batch->transfers = NULL;
 }
 
-/* An exchange for each to be received into; who gets none is closed.  How many are left. */
-static unsigned prepare(struct sj_shard *shard, struct sj_exchange **exchanges,
-                        struct sj_transfer *receives)
+/* The longest noted, with an exchange for each to be received into; who gets none is closed.  How
+ * many. */
+static unsigned prepare(struct sj_shard *shard, struct sj_connection **connections,
+                        struct sj_exchange **exchanges, struct sj_transfer *receives)
 {
-    struct sj_batch *batch = shard->batch;
+    struct sj_connection *connection;
     unsigned n = 0;
 
-    for (unsigned i = 0; i < batch->n_noted; i++) {
-        struct sj_connection *connection = batch->noted[i];
+    while (n < SJ_BATCH && (connection = TAILQ_FIRST(&shard->batch->noted)) != NULL) {
         struct sj_exchange *exchange = sj_exchange_new(&shard->exchanges);
 
-        connection->is_noted = false;
+        sj_batch_forget(connection);
         if (exchange == NULL) {
             sj_connection_free(connection);
             continue;
@@ -53,22 +52,21 @@ static unsigned prepare(struct sj_shard *shard, struct sj_exchange **exchanges,
         receives[n].n_pieces = 1;
         receives[n].pieces[0] = (struct iovec){exchange->buffer, SJ_EXCHANGE_READ};
         exchanges[n] = exchange;
-        batch->noted[n++] = connection;
+        connections[n++] = connection;
     }
-    batch->n_noted = 0;
     return n;
 }
 
 static void receive(struct sj_shard *shard)
 {
-    struct sj_batch *batch = shard->batch;
+    struct sj_connection *connections[SJ_BATCH];
     struct sj_exchange *exchanges[SJ_BATCH];
     struct sj_transfer receives[SJ_BATCH];
-    unsigned n = prepare(shard, exchanges, receives);
+    unsigned n = prepare(shard, connections, exchanges, receives);
 
     run(shard, receives, n);
     for (unsigned i = 0; i < n; i++)
-        sj_input_received(batch->noted[i], exchanges[i], receives[i].result);
+        sj_input_received(connections[i], exchanges[i], receives[i].result);
 }
 
 bool sj_batch_note(struct sj_connection *connection)
@@ -80,20 +78,14 @@ bool sj_batch_note(struct sj_connection *connection)
     if (connection->is_noted) /* libevent has polled twice, as with many deferred callbacks */
         return true;
     connection->is_noted = true;
-    batch->noted[batch->n_noted++] = connection;
-    if (batch->n_noted == SJ_BATCH)
-        receive(connection->shard);
+    TAILQ_INSERT_TAIL(&batch->noted, connection, noted);
     return true;
 }
 
 void sj_batch_forget(struct sj_connection *connection)
 {
-    struct sj_batch *batch = connection->shard->batch;
-    unsigned i = 0;
-
-    while (batch->noted[i] != connection)
-        i++;
-    batch->noted[i] = batch->noted[--batch->n_noted];
+    TAILQ_REMOVE(&connection->shard->batch->noted, connection, noted);
+    connection->is_noted = false;
 }
 
 bool sj_batch_gather(struct sj_shard *runner, struct sj_connection *connection)
@@ -133,7 +125,7 @@ static bool before_tasks(void *context)
 {
     struct sj_shard *shard = context;
 
-    if (shard->batch->n_noted == 0)
+    if (TAILQ_EMPTY(&shard->batch->noted))
         return false;
     receive(shard);
     return true;
@@ -152,6 +144,7 @@ int sj_batch_new(struct sj_shard *shard, struct sj_transfers *transfers)
         sj_transfers_free(transfers);
         return -ENOMEM;
     }
+    TAILQ_INIT(&batch->noted);
     batch->transfers = transfers;
     shard->batch = batch;
     sj_loop_set_hooks(shard->loop, before_tasks, after_tasks, SJ_BATCH);

@@ -2,15 +2,17 @@
 #ifndef SJ_HTTP_BATCH_H
 #define SJ_HTTP_BATCH_H
 /*
- * A batch: what the connections of one turn receive, and what its tasks send, each in one system
- * call instead of one for each connection (core/transfer.h).
+ * A batch: what sixteen connections receive, and what their tasks send, each in one system call
+ * instead of one for each connection (core/transfer.h).
  *
  *   callbacks   note who is readable
- *   receive     from all of them at once; whole requests become tasks
+ *   receive     from sixteen of them at once; whole requests become tasks
  *   tasks       compose; responses that lie in memory are gathered
  *   send        all of these at once; then the rights to write return
  *
- * Receive and send are hooks of the loop's turn, and come before that when a batch is full.  What
+ * Receive and send are hooks of the loop's turn, which goes round from receive to send until nobody
+ * is noted any more: so few exchanges are in work that they stay in the core's cache, and in the
+ * pool (1 KB, 64 connections: 3.3 us a request instead of 3.8; 1,000: 5.0 instead of 5.8).  What
  * has been gathered keeps an epoch section open and its heads in the composer's scratch memory, for
  * as long as it takes to compose the others.  Before a handler runs, and before a response is sent
  * by itself, all is sent.
@@ -32,8 +34,8 @@ struct sj_batch;
 int sj_batch_new(struct sj_shard *shard, struct sj_transfers *transfers);
 void sj_batch_free(struct sj_shard *shard);
 
-/* The owner, with the right to write: sj_input_received will be called, in this turn or, for all
- * that have been noted, before this returns.  False: there is no batch. */
+/* The owner, with the right to write: sj_input_received will be called in this turn.  False: there
+ * is no batch. */
 bool sj_batch_note(struct sj_connection *connection);
 
 /* One that has been noted is about to be freed. */

@@ -27,6 +27,7 @@
  */
 #include <stdbool.h>
 #include <netinet/in.h>
+#include <sys/queue.h>
 #include <event2/bufferevent.h>
 #include "core/handle.h"
 #include "core/lend.h"
@@ -59,6 +60,8 @@ enum sj_reading {
     SJ_READS_BUFFERED /* `input`: reads and holds what is not one whole request */
 };
 
+TAILQ_HEAD(sj_connection_list, sj_connection);
+
 struct sj_connection {
     struct sj_task task;         /* first */
     struct sj_message message;   /* the runner's, when the owner wants the right back */
@@ -78,6 +81,7 @@ struct sj_connection {
     bool has_handle; /* a call has been made */
     bool is_noted;   /* to be received from: http/batch.h */
     bool is_probed;  /* the kernel asks whether the client is there yet */
+    TAILQ_ENTRY(sj_connection) noted;
     struct sj_handle handle;
     uint64_t sent; /* octets acknowledged, SENDING, or received, BODY, at the last look */
     union {

@@ -255,9 +255,10 @@ static void a_parked_loop_is_woken_and_steals_what_waits_behind_a_task(void **st
 
 struct turn {
     struct sj_message message;
-    struct sj_task tasks[3];
+    struct sj_task tasks[4];
     char order[16];
     unsigned n;
+    uint64_t polls[2]; /* before each time that there was something */
     sem_t done;
 };
 
@@ -271,10 +272,13 @@ static bool on_before(void *context)
 {
     struct turn *turn = context;
 
-    if (turn->n != 1) /* only of the turn that has the message */
+    unsigned again = turn->n == 7; /* behind the tasks */
+
+    if (turn->n != 1 && !again) /* only of the turn that has the message */
         return false;
     note_in(turn, 'b');
-    sj_loop_push(sj_loop_self(), &turn->tasks[2]);
+    turn->polls[again] = sj_sched_counters(sched, 0)->polls;
+    sj_loop_push(sj_loop_self(), &turn->tasks[2 + again]);
     return true;
 }
 
@@ -283,7 +287,7 @@ static void on_after(void *context)
     struct turn *turn = context;
 
     note_in(turn, 'a');
-    if (turn->n == 7)
+    if (turn->n == 10)
         sem_post(&turn->done);
 }
 
@@ -310,7 +314,7 @@ static void hooks_run_around_the_tasks(void **state)
 
     (void)state;
     sem_init(&turn.done, 0, 0);
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < 4; i++)
         turn.tasks[i].run = run_in_turn;
     loop = sj_sched_loop(new_sched(1, 1), 0);
     sj_loop_set_context(loop, &turn);
@@ -320,7 +324,8 @@ static void hooks_run_around_the_tasks(void **state)
     sem_wait(&turn.done);
     end_sched();
     sem_destroy(&turn.done);
-    assert_string_equal(turn.order, "mb01a2a");
+    assert_string_equal(turn.order, "mb01a2ab3a");
+    assert_int_equal(turn.polls[0], turn.polls[1]);
 }
 
 struct lone {

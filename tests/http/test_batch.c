@@ -111,6 +111,23 @@ static void answers_leave_together(void **state)
         assert_non_null(strstr(clients[i].input, "\r\n\r\n0123456789"));
 }
 
+static void so_many_are_received_from_at_a_time(void **state)
+{
+    struct sj_loop *loop = plug.shards[0]->loop;
+
+    (void)state;
+    ask(CLIENTS, ASK("/ten.txt"));
+    plug_poll(&plug, 0);
+    assert_int_equal(sj_deque_length(loop->quick), 0);
+    assert_true(loop->before(loop->context));
+    assert_int_equal(sj_deque_length(loop->quick), SJ_BATCH);
+    assert_true(loop->before(loop->context));
+    assert_int_equal(sj_deque_length(loop->quick), CLIENTS);
+    assert_false(loop->before(loop->context));
+    plug_settle(&plug);
+    assert_int_equal(n_answers(), CLIENTS);
+}
+
 static void a_full_batch_does_not_wait(void **state)
 {
     (void)state;
@@ -202,8 +219,6 @@ static void a_right_that_is_wanted_meanwhile_comes_back(void **state)
     assert_int_equal(n_answers(), 6);
 }
 
-/* In the order of a turn: the poll notes, a message drops, and then there is nobody to receive
- * from. */
 /* libevent polls twice in one turn where it has many deferred callbacks. */
 static void who_is_noted_twice_is_received_from_once(void **state)
 {
@@ -248,6 +263,8 @@ static void a_file_is_sent_behind_what_came_before(void **state)
     assert_int_equal(n_answers(), 4);
 }
 
+/* In the order of a turn: the poll notes, a message drops, and then there is nobody to receive
+ * from. */
 static void who_is_dropped_is_not_received_from(void **state)
 {
     (void)state;
@@ -294,6 +311,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOTH_WAYS(answers_leave_together),
+        BOTH_WAYS(so_many_are_received_from_at_a_time),
         BOTH_WAYS(a_full_batch_does_not_wait),
         BOTH_WAYS(no_answer_overwrites_another),
         BOTH_WAYS(a_handler_runs_when_nothing_is_held),

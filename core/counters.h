@@ -29,7 +29,9 @@ struct sj_counters {
 #define SJ_COUNTER(name, help) uint64_t name;
     SJ_COUNTERS(SJ_COUNTER)
 #undef SJ_COUNTER
-    struct sj_histogram queue_delay; /* this and run_time: not of subtasks, which are too short */
+    /* These two: not of subtasks, which are too short.  A request waits here from when it was read.
+     */
+    struct sj_histogram queue_delay;
     struct sj_histogram run_time; /* without what tasks leave to be done together (core/loop.h) */
 };
 

@@ -194,7 +194,7 @@ static void forget_place(void)
     self->n_blocking = 0;
     self->left = NULL;
     pthread_mutex_lock(&hands->lock);
-    self->hand->is_away = false;
+    sj_hand_set_away(self->hand, false);
     worker->n_away--;
     pthread_mutex_unlock(&hands->lock);
     if (sj_worker_shall_leave(worker))
@@ -312,7 +312,7 @@ int sj_hand_start_spare(struct sj_worker *worker)
     free(hand);
     pthread_mutex_lock(&hands->lock);
     hands->n_alive--;
-    sj_self()->hand->is_away = false;
+    sj_hand_set_away(sj_self()->hand, false);
     worker->n_away--;
     sj_count(&worker->counters.blocked, (uint64_t)-1);
     pthread_mutex_unlock(&hands->lock);

@@ -32,6 +32,14 @@ static void remove_from(struct sj_hand_list *list, unsigned *n, struct sj_hand *
     ck_pr_store_uint(n, *n - 1);
 }
 
+void sj_hand_set_away(struct sj_hand *hand, bool is_away)
+{
+    struct sj_hands *hands = &hand->sched->hands;
+
+    ck_pr_store_uint(&hands->n_away, hands->n_away - hand->is_away + is_away);
+    hand->is_away = is_away;
+}
+
 /* The first who wants that place, or any, has it as soon as it is woken; NULL: nobody does. */
 static struct sj_hand *take_returning(struct sj_worker *worker)
 {
@@ -94,7 +102,7 @@ void sj_hand_come_back(struct sj_worker *left)
 
     pthread_mutex_lock(&hands->lock);
     hand->left = left;
-    hand->is_away = false;
+    sj_hand_set_away(hand, false);
     if (is_bound)
         add(&left->returning, &left->n_returning, hand);
     else
@@ -171,7 +179,7 @@ struct sj_hand *sj_hand_take(struct sj_worker *worker, bool *may_start)
     }
     *may_start = hand == NULL && hands->n_alive < sched->config.n_workers + sched->config.n_spares;
     hands->n_alive += *may_start;
-    self->is_away = hand != NULL || *may_start;
+    sj_hand_set_away(self, hand != NULL || *may_start);
     self->n_left += self->is_away;
     worker->n_away += self->is_away;
     sj_count(&worker->counters.blocked, self->is_away);

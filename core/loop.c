@@ -11,8 +11,9 @@
 #include "core/lines.h"
 #include "core/sched_private.h"
 
-#define BATCH      64 /* quick tasks between two polls */
-#define WAKE_TRIES 8  /* the kernel has no reason to refuse */
+#define BATCH      64         /* quick tasks in a row */
+#define TURN_NS    1000000ull /* then it polls again, whatever is left */
+#define WAKE_TRIES 8          /* the kernel has no reason to refuse */
 
 /*
  * The arrival note.  libevent says nothing between the end of epoll_wait and the first callback, so
@@ -84,11 +85,14 @@ static void run_task(struct sj_loop *loop, struct sj_task *task)
     sj_count(&loop->counters.tasks, 1);
 }
 
-/* What gathers work from the callbacks hands out some of it.  False: there was none. */
+/* What gathers work from the callbacks hands out a portion of it; all of it while another loop
+ * sleeps, which may steal it.  False: there was none. */
 static bool run_before(struct sj_loop *loop)
 {
     if (loop->before == NULL || !loop->before(loop->context))
         return false;
+    while (!sj_idle_is_empty(&loop->sched->idle_loops) && loop->before(loop->context))
+        ;
     loop->now_ns = sj_clock_ns();
     return true;
 }
@@ -191,19 +195,26 @@ static bool may_park(struct sj_loop *loop)
         return false;
     }
     loop->is_announced = true;
+    loop->yield.n_tasks = 0;
     sj_count(&loop->counters.parks, 1);
     return true;
 }
 
-/* Before it sleeps, see core/yield.h.  Not while a worker runs: that would stand back for whatever
- * wakes the loop, but not give its time slice back. */
+/* No task of theirs is in work, not even in a blocking section, where it may compute. */
+static bool workers_rest(struct sj_sched *sched)
+{
+    return sj_idle_is_full(&sched->idle_workers, sched->config.n_workers) &&
+           ck_pr_load_uint(&sched->hands.n_away) == 0;
+}
+
+/* Before it sleeps, see core/yield.h.  Not beside a worker: that stands back for whatever wakes the
+ * loop, but does not give a time slice back. */
 static void yield(struct sj_loop *loop)
 {
-    struct sj_sched *sched = loop->sched;
     uint64_t start_ns;
 
-    if (!loop->is_dry || !sj_yield_may(&loop->yield, loop->now_ns) ||
-        !sj_idle_is_full(&sched->idle_workers, sched->config.n_workers))
+    if (!loop->is_dry || !sj_yield_may(&loop->yield, loop->now_ns) || !workers_rest(loop->sched) ||
+        has_work(loop))
         return;
     start_ns = sj_clock_ns();
     sched_yield();
@@ -243,16 +254,18 @@ static void turn(struct sj_loop *loop)
 {
     unsigned n_run = 0;
     size_t n_delivered = 0;
+    uint64_t start_ns;
     bool had_some;
 
     poll_events(loop);
+    start_ns = loop->now_ns;
     do { /* in small portions, which stay in the core's cache; and messages between them */
         n_delivered += sj_mailbox_drain(&loop->mailbox);
         had_some = run_before(loop);
         n_run += run_batch(loop);
-    } while (had_some);
+    } while (had_some && loop->now_ns - start_ns < TURN_NS);
     sj_count(&loop->counters.messages, n_delivered);
-    loop->is_dry = sj_deque_length(loop->quick) == 0;
+    loop->is_dry = !had_some && sj_deque_length(loop->quick) == 0;
     if (loop->is_dry && !is_stopping(loop) && loop->sched->config.n_loops > 1) {
         unsigned n_stolen = run_stolen(loop);
 

@@ -4,11 +4,12 @@
 /*
  * A loop: a thread, its libevent base (EVENT_BASE_FLAG_NOLOCK), its quick deque, its mailbox.
  *
- * One turn: the event base polls and its callbacks gather or push; the mailbox is drained; the
- * quick tasks run, oldest first, at most a batch before the next poll; and when none is left
- * one steal is tried from each other loop.  What was gathered meanwhile is done before the tasks
- * and after them (set_hooks).  Only then does it park, in epoll.  Callbacks never run a task, so a
- * poll is never nested in a response.
+ * One turn: the event base polls and its callbacks gather or push; the mailbox is drained; what was
+ * gathered becomes tasks (set_hooks); the quick tasks run, oldest first, at most a batch of them.
+ * From the mailbox on this is done again while something is gathered, for a millisecond at most.
+ * When no task is left one steal is tried from each other loop.  Only then does it park, in epoll,
+ * or yield before that (core/yield.h).  Callbacks never run a task, so a poll is never nested in a
+ * response.
  *
  * All calls by the loop's own thread, unless they say "any thread".
  */
@@ -32,7 +33,7 @@ void sj_loop_post(struct sj_loop *loop, struct sj_message *message);
 struct event_base *sj_loop_base(const struct sj_loop *loop);
 unsigned sj_loop_index(const struct sj_loop *loop);
 
-/* Monotonic time, read once a turn (by the first call in it) and after each task. */
+/* Monotonic time, read once a turn (by the first call in it), after each task and each hook. */
 uint64_t sj_loop_now_ns(struct sj_loop *loop);
 
 /* Whatever the layer above keeps for each loop.  Set before start. */
@@ -40,9 +41,10 @@ void sj_loop_set_context(struct sj_loop *loop, void *context);
 void *sj_loop_context(const struct sj_loop *loop);
 
 /* For who gathers work over a turn (http/batch.h).  `before` runs behind the callbacks and messages
- * of a turn, and says whether it had anything to do; if so it is called again, behind the tasks
- * that it may have pushed and what messages have come.  `after` runs behind each `every` tasks, and
- * behind the last; it may push, too.  Both get the context.  Before start. */
+ * of a turn, and says whether it had anything to do; if so it is called again, in this turn or the
+ * next, behind the tasks that it may have pushed and what messages have come.  `after` runs behind
+ * each `every` tasks, and behind the last; it may push, too.  Both get the context.  Before start.
+ */
 void sj_loop_set_hooks(struct sj_loop *loop, bool (*before)(void *context),
                        void (*after)(void *context), unsigned every);
 

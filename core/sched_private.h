@@ -122,6 +122,7 @@ struct sj_hands {
     struct sj_hand_list returning; /* to any place */
     struct sj_hand_list ended;     /* to be joined */
     unsigned n_returning;          /* ck_pr: of `returning`, to be looked at without the lock */
+    unsigned n_away;               /* the same: hands that are away */
     unsigned n_places;             /* that somebody has */
     unsigned n_alive;              /* hands that have not ended */
     bool is_stopping;
@@ -184,6 +185,10 @@ void sj_hands_stop(struct sj_sched *sched);
  * makes that one; 0: it has the place; or -errno. */
 struct sj_hand *sj_hand_take(struct sj_worker *worker, bool *may_start);
 int sj_hand_start_spare(struct sj_worker *worker);
+
+/* Under the lock.  A hand goes into a blocking section whose place another one has, or is out of
+ * it. */
+void sj_hand_set_away(struct sj_hand *hand, bool is_away);
 
 /* The calling hand has been given that place, and takes it. */
 void sj_hand_settle(struct sj_worker *worker);

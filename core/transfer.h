@@ -6,8 +6,8 @@
  *
  * They go through a ring of io_uring (Linux 5.18), which here is nothing but a way to make many
  * calls at once: none ever waits, all are over when sj_transfers_run returns, and which socket is
- * ready is epoll's matter as before.  A small request costs less CPU so, by up to a tenth
- * (doc/ARCHITECTURE.md).
+ * ready is epoll's matter as before.  A small request costs less CPU so: doc/ARCHITECTURE.md
+ * says how much.
  *
  * One thread at a time.
  */

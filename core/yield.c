@@ -32,6 +32,14 @@ static void was_long(struct sj_yield *yield, uint64_t now_ns, bool is_slice)
     yield->pause_ns = yield->pause_ns < PAUSE_MOST / 4 ? yield->pause_ns * 4 : PAUSE_MOST;
 }
 
+static void ease(struct sj_yield *yield, uint64_t now_ns)
+{
+    if (now_ns - yield->eased_ns < PAUSE_LEAST)
+        return;
+    yield->eased_ns = now_ns;
+    yield->pause_ns -= yield->pause_ns / 8;
+}
+
 void sj_yield_took(struct sj_yield *yield, uint64_t now_ns, uint64_t ns)
 {
     yield->n_tasks = 0;
@@ -39,7 +47,7 @@ void sj_yield_took(struct sj_yield *yield, uint64_t now_ns, uint64_t ns)
         was_vain(yield, now_ns);
     } else if (ns < LONG_NS) {
         yield->n_vain = yield->n_long = 0;
-        yield->pause_ns -= yield->pause_ns / 8;
+        ease(yield, now_ns);
     } else {
         was_long(yield, now_ns, ns >= SLICE_NS);
     }

@@ -30,8 +30,8 @@ static void run(struct sj_shard *shard, struct sj_transfer *items, unsigned n)
     batch->transfers = NULL;
 }
 
-/* The longest noted, with an exchange for each to be received into; who gets none is closed.  How
- * many. */
+/* Takes those that were noted first, with an exchange for each to be received into; who gets none
+ * is closed.  How many. */
 static unsigned prepare(struct sj_shard *shard, struct sj_connection **connections,
                         struct sj_exchange **exchanges, struct sj_transfer *receives)
 {

@@ -42,7 +42,7 @@ struct sj_config {
     uint64_t retain_limit;
     uint64_t memory_file_limit;
     uint64_t cache_limit;
-    uint64_t loops; /* 0: one for each core */
+    uint64_t loops; /* 0: one for each core that may be used */
     uint64_t workers;
     uint64_t worker_nice;
     uint64_t spares;

@@ -101,7 +101,7 @@ int sj_process_become(const struct sj_process_user *who)
 
 unsigned sj_process_threads(uint64_t number)
 {
-    cpu_set_t allowed; /* has no room for more than 1,024 */
+    cpu_set_t allowed; /* of 1,024 at most; on a machine with more the call fails */
     long cores;
 
     if (number > 0)

@@ -83,18 +83,18 @@ static int make_sched(struct sj_server *server)
     return error;
 }
 
-/* Without a ring there is none, and requests cost a little more. */
+/* Without a ring its calls are made one by one, and requests cost more; so they do without memory
+ * for it. */
 static void make_batch(struct sj_server *server, struct sj_shard *shard)
 {
-    struct sj_transfers *transfers;
-    int error = server->config->io_uring ? sj_transfers_new(SJ_BATCH, &transfers) : -ENOSYS;
+    struct sj_transfers *transfers = NULL;
+    int error = server->config->io_uring ? sj_transfers_new(SJ_BATCH, &transfers) : 0;
 
-    if (error == 0)
-        error = sj_batch_new(shard, transfers);
-    if (error != 0 && server->config->io_uring && sj_loop_index(shard->loop) == 0)
+    if (error != 0 && sj_loop_index(shard->loop) == 0)
         sj_log(server->service.log, SJ_LOG_INFO,
                "no io_uring (%s): each receive and each send is a system call of its own",
                strerror(-error));
+    (void)sj_batch_new(shard, transfers);
 }
 
 static struct sj_shard *shard_new(struct sj_server *server, unsigned index)

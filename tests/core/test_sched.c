@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "core/blocking.h"
 #include "core/clock.h"
 #include "core/loop.h"
 #include "core/pr.h"
@@ -25,6 +26,7 @@ static struct sj_sched_config config_of(unsigned n_loops, unsigned n_workers)
 {
     return (struct sj_sched_config){.n_loops = n_loops,
                                     .n_workers = n_workers,
+                                    .n_spares = 1,
                                     .quick_length = 16,
                                     .heavy_length = 16,
                                     .worker_nice = 3};
@@ -254,7 +256,7 @@ static void a_parked_loop_is_woken_and_steals_what_waits_behind_a_task(void **st
 /* --- hooks */
 
 struct turn {
-    struct sj_message message;
+    struct sj_message message, later;
     struct sj_task tasks[4];
     char order[16];
     unsigned n;
@@ -271,8 +273,7 @@ static void note_in(struct turn *turn, char what)
 static bool on_before(void *context)
 {
     struct turn *turn = context;
-
-    unsigned again = turn->n == 7; /* behind the tasks */
+    unsigned again = turn->n == 8; /* behind the tasks, and a message */
 
     if (turn->n != 1 && !again) /* only of the turn that has the message */
         return false;
@@ -287,8 +288,14 @@ static void on_after(void *context)
     struct turn *turn = context;
 
     note_in(turn, 'a');
-    if (turn->n == 10)
+    if (turn->n == 11)
         sem_post(&turn->done);
+}
+
+static void deliver_later(struct sj_message *message)
+{
+    (void)message;
+    note_in(sj_loop_context(sj_loop_self()), 'l');
 }
 
 static void run_in_turn(struct sj_task *task)
@@ -296,6 +303,8 @@ static void run_in_turn(struct sj_task *task)
     struct turn *turn = sj_loop_context(sj_loop_self());
 
     note_in(turn, (char)('0' + (task - turn->tasks)));
+    if (task == &turn->tasks[2])
+        sj_loop_post(sj_loop_self(), &turn->later);
 }
 
 static void push_in_turn(struct sj_message *message)
@@ -309,7 +318,7 @@ static void push_in_turn(struct sj_message *message)
 
 static void hooks_run_around_the_tasks(void **state)
 {
-    struct turn turn = {.message.deliver = push_in_turn};
+    struct turn turn = {.message.deliver = push_in_turn, .later.deliver = deliver_later};
     struct sj_loop *loop;
 
     (void)state;
@@ -324,8 +333,118 @@ static void hooks_run_around_the_tasks(void **state)
     sem_wait(&turn.done);
     end_sched();
     sem_destroy(&turn.done);
-    assert_string_equal(turn.order, "mb01a2ab3a");
+    assert_string_equal(turn.order, "mb01a2alb3a");
     assert_int_equal(turn.polls[0], turn.polls[1]);
+}
+
+static void nothing(void *context)
+{
+    (void)context;
+}
+
+#define PORTIONS 3
+
+struct gathered {
+    struct sj_message message;
+    struct sj_task tasks[PORTIONS];
+    unsigned n_out;
+    bool is_there;
+    uint64_t n_run[PORTIONS]; /* by the loop, before each portion */
+    sem_t done;
+};
+
+static bool hand_out(void *context)
+{
+    struct gathered *gathered = context;
+
+    if (!gathered->is_there || gathered->n_out == PORTIONS)
+        return false;
+    gathered->n_run[gathered->n_out] = sj_sched_counters(sched, 0)->tasks;
+    sj_loop_push(sj_loop_self(), &gathered->tasks[gathered->n_out++]);
+    return true;
+}
+
+static void gather(struct sj_message *message)
+{
+    ((struct gathered *)(void *)message)->is_there = true;
+}
+
+static void run_gathered(struct sj_task *task)
+{
+    (void)task;
+    sem_post(&((struct gathered *)sj_loop_context(sj_sched_loop(sched, 0)))->done);
+}
+
+static void while_another_loop_sleeps_all_is_handed_out_at_once(void **state)
+{
+    struct gathered gathered = {.message.deliver = gather};
+    struct sj_loop *loop;
+
+    (void)state;
+    sem_init(&gathered.done, 0, 0);
+    for (unsigned i = 0; i < PORTIONS; i++)
+        gathered.tasks[i].run = run_gathered;
+    loop = sj_sched_loop(new_sched(2, 1), 0);
+    sj_loop_set_context(loop, &gathered);
+    sj_loop_set_hooks(loop, hand_out, nothing, 1);
+    assert_int_equal(sj_sched_start(sched), 0);
+    while (ck_pr_load_64(&sj_sched_counters(sched, 1)->parks) == 0)
+        sched_yield();
+    sj_loop_post(loop, &gathered.message);
+    for (unsigned i = 0; i < PORTIONS; i++)
+        sem_wait(&gathered.done);
+    end_sched();
+    sem_destroy(&gathered.done);
+    for (unsigned i = 1; i < PORTIONS; i++)
+        assert_int_equal(gathered.n_run[i], gathered.n_run[0]);
+}
+
+/* --- a turn ends */
+
+struct flood {
+    sem_t done;
+    bool is_over;
+    struct event *event;
+    int fd;
+};
+
+static bool on_flood(void *context)
+{
+    return !((struct flood *)context)->is_over;
+}
+
+static void on_ebb(evutil_socket_t fd, short what, void *context)
+{
+    struct flood *flood = context;
+
+    (void)fd;
+    (void)what;
+    flood->is_over = true;
+    event_del(flood->event);
+    sem_post(&flood->done);
+}
+
+/* Hangs unless the loop polls. */
+static void a_turn_ends_however_much_is_gathered(void **state)
+{
+    struct flood flood = {.fd = eventfd(0, EFD_NONBLOCK)};
+    struct sj_loop *loop;
+
+    (void)state;
+    sem_init(&flood.done, 0, 0);
+    loop = sj_sched_loop(new_sched(1, 1), 0);
+    flood.event = event_new(sj_loop_base(loop), flood.fd, EV_READ | EV_PERSIST, on_ebb, &flood);
+    assert_int_equal(event_add(flood.event, NULL), 0);
+    sj_loop_set_context(loop, &flood);
+    sj_loop_set_hooks(loop, on_flood, nothing, 1);
+    assert_int_equal(sj_sched_start(sched), 0);
+    eventfd_write(flood.fd, 1);
+    sem_wait(&flood.done);
+    sj_sched_stop(sched);
+    event_free(flood.event);
+    sj_sched_free(sched);
+    close(flood.fd);
+    sem_destroy(&flood.done);
 }
 
 struct lone {
@@ -368,12 +487,17 @@ static void one_quick_task_wakes_nobody(void **state)
 struct hog {
     struct sj_task task;
     sem_t runs, may_end;
+    bool blocks;
+    uint64_t parks; /* of the place, before */
 };
 
 static void run_hog(struct sj_task *task)
 {
     struct hog *hog = (struct hog *)task;
 
+    hog->parks = ck_pr_load_64(&sj_sched_counters(sched, 1)->parks);
+    if (hog->blocks)
+        sj_blocking_enter();
     sem_post(&hog->runs);
     sem_wait(&hog->may_end);
 }
@@ -410,28 +534,37 @@ static uint64_t yields_after_tasks(void)
     return asked.n_yields;
 }
 
-static void a_dry_loop_yields_but_not_beside_a_worker_that_runs(void **state)
+/* In a section, too, when a spare sleeps on the place. */
+static void test_yields(bool blocks)
 {
-    struct hog hog = {.task.run = run_hog};
-    const struct sj_counters *worker;
-    uint64_t parks_before;
+    struct hog hog = {.task.run = run_hog, .blocks = blocks};
 
-    (void)state;
     sem_init(&hog.runs, 0, 0);
     sem_init(&hog.may_end, 0, 0);
     start_sched(1, 1);
-    worker = sj_sched_counters(sched, 1);
     assert_int_equal(sj_sched_submit(sched, &hog.task), 0);
     sem_wait(&hog.runs);
-    assert_int_equal(yields_after_tasks(), 0);
-    parks_before = ck_pr_load_64(&worker->parks);
-    sem_post(&hog.may_end);
-    while (ck_pr_load_64(&worker->parks) == parks_before)
+    while (blocks && ck_pr_load_64(&sj_sched_counters(sched, 1)->parks) == hog.parks)
         sched_yield();
-    assert_true(yields_after_tasks() > 0);
+    assert_int_equal(yields_after_tasks(), 0);
+    sem_post(&hog.may_end);
+    while (yields_after_tasks() == 0) /* hangs if it never does */
+        ;
     end_sched();
     sem_destroy(&hog.runs);
     sem_destroy(&hog.may_end);
+}
+
+static void a_dry_loop_yields_but_not_beside_a_worker_that_runs(void **state)
+{
+    (void)state;
+    test_yields(false);
+}
+
+static void a_dry_loop_does_not_yield_beside_a_blocking_section(void **state)
+{
+    (void)state;
+    test_yields(true);
 }
 
 /* --- time */
@@ -488,8 +621,11 @@ int main(void)
         cmocka_unit_test(quick_tasks_run_oldest_first_and_a_full_deque_refuses),
         cmocka_unit_test(a_parked_loop_is_woken_and_steals_what_waits_behind_a_task),
         cmocka_unit_test(hooks_run_around_the_tasks),
+        cmocka_unit_test(while_another_loop_sleeps_all_is_handed_out_at_once),
+        cmocka_unit_test(a_turn_ends_however_much_is_gathered),
         cmocka_unit_test(one_quick_task_wakes_nobody),
         cmocka_unit_test(a_dry_loop_yields_but_not_beside_a_worker_that_runs),
+        cmocka_unit_test(a_dry_loop_does_not_yield_beside_a_blocking_section),
         cmocka_unit_test(a_callback_after_a_long_sleep_is_told_the_time_of_now),
     };
 

@@ -33,7 +33,7 @@ static uint64_t pause_of(const struct sj_yield *yield, uint64_t now_ns)
     return till_ns - now_ns;
 }
 
-static void it_takes_tasks_that_come_in_batches(void **state)
+static void it_takes_some_tasks(void **state)
 {
     struct sj_yield yield = {0};
 
@@ -117,11 +117,12 @@ static void those_that_are_worth_it_shorten_the_next_pause(void **state)
     (void)state;
     take(&yield, now_ns, 4 * MS); /* the next one would be 256 ms */
     now_ns = yield.paused_till_ns;
-    take(&yield, now_ns, 100 * US);
+    for (unsigned i = 0; i < 10; i++) /* the first; then it is too soon */
+        take(&yield, now_ns + i * 6 * MS, 100 * US);
     take(&yield, now_ns, 4 * MS);
     assert_int_equal(pause_of(&yield, now_ns), 224 * MS);
     now_ns = yield.paused_till_ns;
-    for (unsigned i = 0; i < 40; i++)
+    for (unsigned i = 0; i < 40; i++, now_ns += 64 * MS)
         take(&yield, now_ns, 100 * US);
     take(&yield, now_ns, 4 * MS);
     assert_int_equal(pause_of(&yield, now_ns), 64 * MS);
@@ -130,7 +131,7 @@ static void those_that_are_worth_it_shorten_the_next_pause(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(it_takes_tasks_that_come_in_batches),
+        cmocka_unit_test(it_takes_some_tasks),
         cmocka_unit_test(those_that_are_worth_it_go_on),
         cmocka_unit_test(eight_in_vain_pause_for_10_ms),
         cmocka_unit_test(one_long_one_is_forgiven),

@@ -23,7 +23,7 @@
 #include "tests/http/site.h"
 
 #define LOOPS   2
-#define CLIENTS 16
+#define CLIENTS 40 /* more than a batch on each loop */
 #define LARGE   300000
 
 /* Sent at once; the last one of a client's half-closes. */

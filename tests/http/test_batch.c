@@ -276,6 +276,28 @@ static void who_is_dropped_is_not_received_from(void **state)
     assert_int_equal(n_answers(), 0);
 }
 
+/* Between two portions of a turn: of the first one's tasks some have run. */
+static void who_is_dropped_between_portions_is_not_received_from(void **state)
+{
+    struct sj_loop *loop = plug.shards[0]->loop;
+    struct sj_task *task;
+
+    (void)state;
+    ask(CLIENTS, ASK("/ten.txt"));
+    plug_poll(&plug, 0);
+    assert_true(loop->before(loop->context));
+    for (unsigned i = 0; i < SJ_BATCH / 2; i++) {
+        assert_int_equal(sj_deque_steal(loop->quick, &task), SJ_STEAL_OK);
+        task->run(task);
+    }
+    loop->after(loop->context);
+    plug_drop(&plug);
+    assert_false(loop->before(loop->context));
+    plug_settle(&plug);
+    assert_int_equal(plug_open_connections(&plug), 0);
+    assert_int_equal(plug.shards[0]->n_requests, SJ_BATCH);
+}
+
 static void a_client_that_leaves_takes_nobody_along(void **state)
 {
     (void)state;
@@ -321,6 +343,7 @@ int main(void)
         BOTH_WAYS(who_is_noted_is_not_idle),
         BOTH_WAYS(a_file_is_sent_behind_what_came_before),
         BOTH_WAYS(who_is_dropped_is_not_received_from),
+        BOTH_WAYS(who_is_dropped_between_portions_is_not_received_from),
         BOTH_WAYS(a_client_that_leaves_takes_nobody_along),
         BOTH_WAYS(the_last_answer_ends_its_connection),
     };

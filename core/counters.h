@@ -29,9 +29,8 @@ struct sj_counters {
 #define SJ_COUNTER(name, help) uint64_t name;
     SJ_COUNTERS(SJ_COUNTER)
 #undef SJ_COUNTER
-    /* These two: not of subtasks, which are too short.  A request waits here from when it was read.
-     */
-    struct sj_histogram queue_delay;
+    /* These two: not of subtasks, which are too short. */
+    struct sj_histogram queue_delay; /* of a request from when it was read */
     struct sj_histogram run_time; /* without what tasks leave to be done together (core/loop.h) */
 };
 

@@ -35,8 +35,7 @@ int sj_batch_new(struct sj_shard *shard, struct sj_transfers *transfers);
 void sj_batch_free(struct sj_shard *shard);
 
 /* The owner, with the right to write: sj_input_received will be called, in this turn or in one that
- * follows at once.  False: there
- * is no batch. */
+ * follows at once.  False: there is no batch. */
 bool sj_batch_note(struct sj_connection *connection);
 
 /* One that has been noted is about to be freed. */

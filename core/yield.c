@@ -11,7 +11,7 @@
 #define LONG_MOST     2
 #define SLICE_NS      (3 * MS) /* of somebody who has not let go by himself */
 #define PAUSE_LEAST   (64 * MS)
-#define PAUSE_MOST    (16384 * MS)
+#define PAUSE_MOST    (2048 * MS)
 
 static void was_vain(struct sj_yield *yield, uint64_t now_ns)
 {
@@ -29,7 +29,7 @@ static void was_long(struct sj_yield *yield, uint64_t now_ns, bool is_slice)
     if (yield->pause_ns < PAUSE_LEAST)
         yield->pause_ns = PAUSE_LEAST;
     yield->paused_till_ns = now_ns + yield->pause_ns;
-    yield->pause_ns = yield->pause_ns < PAUSE_MOST / 4 ? yield->pause_ns * 4 : PAUSE_MOST;
+    yield->pause_ns = yield->pause_ns < PAUSE_MOST / 2 ? yield->pause_ns * 2 : PAUSE_MOST;
 }
 
 static void ease(struct sj_yield *yield, uint64_t now_ns)

@@ -97,7 +97,7 @@ static void two_long_ones_pause(void **state)
 
 static void a_whole_slice_pauses_longer_each_time(void **state)
 {
-    static const uint64_t pauses[] = {64, 256, 1024, 4096, 16384, 16384};
+    static const uint64_t pauses[] = {64, 128, 256, 512, 1024, 2048, 2048};
     struct sj_yield yield = {0};
     uint64_t now_ns = S;
 
@@ -115,12 +115,12 @@ static void those_that_are_worth_it_shorten_the_next_pause(void **state)
     uint64_t now_ns = S;
 
     (void)state;
-    take(&yield, now_ns, 4 * MS); /* the next one would be 256 ms */
+    take(&yield, now_ns, 4 * MS); /* the next one would be 128 ms */
     now_ns = yield.paused_till_ns;
     for (unsigned i = 0; i < 10; i++) /* the first; then it is too soon */
         take(&yield, now_ns + i * 6 * MS, 100 * US);
     take(&yield, now_ns, 4 * MS);
-    assert_int_equal(pause_of(&yield, now_ns), 224 * MS);
+    assert_int_equal(pause_of(&yield, now_ns), 112 * MS);
     now_ns = yield.paused_till_ns;
     for (unsigned i = 0; i < 40; i++, now_ns += 64 * MS)
         take(&yield, now_ns, 100 * US);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a part of the benchmark is given: settings, programs, a scratch directory, servers, and its share of the time."""
+"""What a part of the benchmark is given: settings, programs, a scratch directory, servers, and its turns."""
 import os
 import shutil
 import subprocess
@@ -13,6 +13,7 @@ import servers
 from servers import Unusable
 
 PAGE_S = 2  # of a part's time, for its plots and to end its servers
+PACE_WEIGHT = 0.1  # of what the last step has taken
 
 
 @dataclass(frozen=True)
@@ -28,47 +29,69 @@ class Group:
     """Runs that are compared with each other: all of them in a round, or none."""
     label: str
     steps: list
+    rounds: int = 1000  # at most
 
     @property
     def seconds(self):
         return sum(step.seconds for step in self.steps)
 
 
-class Progress:
-    """One line on the terminal; elsewhere a line every ten seconds."""
+class Turns:
+    """Whose turn it is, and until when.  The parts take turns, once a lap, so that the spread of their figures is that of
+    the whole time.  A quick run has one lap only.  `deadline` is None where there is no limit."""
 
-    def __init__(self, parts):
-        self.parts, self.at, self.shown = parts, 0, 0.0
+    def __init__(self, mode, rounds, budget):
+        self.mode, self.rounds = mode, rounds
+        self.laps, self.lap = 1 if mode == "quick" else rounds, 0
+        self.deadline = time.monotonic() + budget if budget else None
+        self.until = self.deadline
+        self.is_interrupted = False
+        self.contexts, self.shown = [], 0.0
 
-    def show(self, left_s, text):
+    @property
+    def is_last(self):
+        return self.is_interrupted or self.lap + 1 == self.laps
+
+    def due(self, rounds):
+        """How many of so many rounds are to be done by the end of this lap."""
+        return -(-rounds * (self.lap + 1) // self.laps)
+
+    def left_s(self):
+        if self.deadline:
+            return max(0, self.deadline - time.monotonic())
+        return sum(context.left_s() for context in self.contexts)
+
+    def show(self, text):
+        """One line on the terminal; elsewhere a line every ten seconds."""
         now, is_terminal = time.monotonic(), sys.stderr.isatty()
         if not is_terminal and now - self.shown < 10:
             return
-        self.shown = now
-        left_s = max(0, left_s)
-        left = f"{left_s // 3600:.0f}:{left_s // 60 % 60:02.0f}:{left_s % 60:02.0f} left"
-        print(f"{self.at + 1}/{len(self.parts)}  {left}  {self.parts[self.at].name}: {text}"[:110].ljust(110),
-              end="\r" if is_terminal else "\n", file=sys.stderr, flush=True)
+        self.shown, left_s = now, int(self.left_s())
+        left = f"{left_s // 3600}:{left_s // 60 % 60:02}:{left_s % 60:02} left"
+        print(f"{self.lap + 1}/{self.laps}  {left}  {text}"[:110].ljust(110), end="\r" if is_terminal else "\n",
+              file=sys.stderr, flush=True)
 
 
 class Context:
-    """`seconds` is None where there is no limit; `after_s` is what the parts to come will take."""
+    """`whole_s` is what the part takes without a limit, about."""
 
-    def __init__(self, settings, work, progress, seconds, after_s):
-        self.settings, self.work, self.progress, self.after_s = settings, work, progress, after_s
-        self.quick = seconds is not None
-        self.rounds = settings.rounds
-        self.deadline = time.monotonic() + seconds if self.quick else None
-        self.spent_s, self.expected_s = 0.0, 0.0
+    def __init__(self, name, settings, work, turns, whole_s):
+        self.name, self.settings, self.work, self.turns, self.whole_s = name, settings, work, turns, whole_s
+        self.quick = turns.mode == "quick"
+        self.used_s, self.pace = 0.0, 1.2  # in its turns; what a second of a plan takes
         self.started, self.seen = [], {}  # the latter: versions and commands of servers, by name
         self.absent, self.left_out, self.notes = {}, [], []
-        self.is_interrupted = False
+        turns.contexts.append(self)
 
     # --- settings
 
-    def seconds(self, whole, quick=1):
-        """Of a run: what --seconds says, or this."""
-        return self.settings.seconds or (quick if self.quick else whole)
+    def pick(self, quick, full, long):
+        """By how long the run is to take."""
+        return {"quick": quick, "full": full, "long": long}[self.turns.mode]
+
+    def seconds(self, quick, full, long):
+        """Of a run: what --seconds says, or one of these."""
+        return self.settings.seconds or self.pick(quick, full, long)
 
     def program(self, name):
         return os.path.abspath(self.settings.programs[name])
@@ -125,7 +148,7 @@ class Context:
             except Unusable as error:
                 self.leave_out(row.name, error)
         for server in fresh:
-            self.progress.show(self.left_s(), f"{server.row.name}: checked")
+            self.show(f"{server.row.name}: checked")
             try:
                 check(server)
                 self.saw(server)
@@ -146,45 +169,65 @@ class Context:
 
     # --- time
 
-    def left_s(self):
-        return (self.deadline - time.monotonic() if self.quick else 0) + self.after_s
+    def show(self, text):
+        self.turns.show(f"{self.name}: {text}")
 
-    def pace(self):
-        """What a second of a plan takes."""
-        return self.spent_s / self.expected_s if self.expected_s else 1.2
+    def left_s(self):
+        return max(0, self.whole_s - self.used_s)
 
     def fits(self, seconds):
-        return not self.quick or time.monotonic() + seconds * self.pace() < self.deadline - PAGE_S
+        """In what is left of the turn; in one that is not the last, half of it."""
+        if not self.turns.until:
+            return True
+        seconds *= self.pace
+        reserved = seconds + PAGE_S if self.turns.is_last else seconds / 2
+        return time.monotonic() + reserved < self.turns.until
 
     def in_rounds(self, groups, rounds=None, needed=1):
-        """Each group once a round, its steps in another order each time.  What has no time is left out, and named; the
-        first `needed` groups are done once in any case: without them there is nothing to show."""
-        rounds = rounds or self.rounds
-        plan = [(number, group) for number in range(rounds) for group in groups]
-        left_s, skipped = sum(group.seconds for _, group in plan), []
-        try:
-            for at, (number, group) in enumerate(plan):
-                if at >= needed and not self.fits(group.seconds):
-                    skipped.append((number, group.label))
-                else:
-                    for i in range(len(group.steps)):
-                        self.progress.show(self.left_s() + (0 if self.quick else left_s * self.pace()),
-                                           f"{group.steps[(i + number) % len(group.steps)].label}, round {number + 1}")
-                        self.do(number, group.steps[(i + number) % len(group.steps)])
-                left_s -= group.seconds
-        except KeyboardInterrupt:
-            self.is_interrupted = True
-            self.tell("interrupted: not all runs were made")
-        self.name_skipped(groups, rounds, skipped)
+        """Each group once a round, its steps in another order each time.  Yields where the part's turn is over.
 
-    def name_skipped(self, groups, rounds, skipped):
-        never = [label for number, label in skipped if number == 0]
-        later = sum(number > 0 and label not in never for number, label in skipped)
+        The first `needed` groups are done in each lap, the others as there is time, those first that were done the
+        least.  What has no time is left out, and named."""
+        rounds = [min(group.rounds, rounds or self.turns.rounds, self.turns.rounds) for group in groups]
+        done = [0] * len(groups)
+        try:
+            while not self.turns.is_interrupted:
+                self.do_lap(groups, done, [self.turns.due(times) for times in rounds], needed)
+                if self.turns.is_last or done == rounds:
+                    break
+                yield
+        except KeyboardInterrupt:
+            self.turns.is_interrupted = True
+            self.tell("interrupted: not all runs were made")
+        self.name_skipped(groups, done, rounds)
+
+    def do_lap(self, groups, done, due, needed):
+        for at in range(min(needed, len(groups))):
+            if done[at] < due[at]:
+                self.do_group(groups, at, done)
+        while True:
+            open_ones = [at for at in range(len(groups)) if done[at] < due[at]]
+            at = min(open_ones, key=lambda i: done[i], default=None)
+            if at is None or not self.fits(groups[at].seconds):
+                break
+            self.do_group(groups, at, done)
+
+    def do_group(self, groups, at, done):
+        steps, number = groups[at].steps, done[at]
+        for i in range(len(steps)):
+            step = steps[(i + number) % len(steps)]
+            self.show(f"{step.label}, round {number + 1}")
+            self.do(number, step)
+        done[at] += 1
+
+    def name_skipped(self, groups, done, rounds):
+        never = [group.label for group, times in zip(groups, done) if times == 0]
+        later = sum(due - times for times, due in zip(done, rounds) if times)
         if never:
             self.left_out.append(f"no time for {len(never)} of {len(groups)} workloads: " + "; ".join(never))
         if later:
-            total = (rounds - 1) * (len(groups) - len(never))
-            self.left_out.append(f"no time for {later} of {total} repetitions of the others, for {rounds} rounds")
+            total = sum(due - 1 for times, due in zip(done, rounds) if times)
+            self.left_out.append(f"no time for {later} of {total} repetitions of the others, for {max(rounds)} rounds")
 
     def do(self, number, step):
         began = time.monotonic()
@@ -192,5 +235,4 @@ class Context:
             step.do(number)
         except (Unusable, ValueError, OSError, subprocess.SubprocessError) as error:
             self.tell(f"{step.label}, round {number + 1}: {error}")
-        self.spent_s += time.monotonic() - began
-        self.expected_s += step.seconds
+        self.pace += PACE_WEIGHT * ((time.monotonic() - began) / step.seconds - self.pace)

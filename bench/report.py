@@ -77,6 +77,13 @@ def ratios(samples, attribute, peer):
     return ratios_of(samples, lambda s: getattr(s, attribute), peer)
 
 
+def named_ratios(samples, figures):
+    """Of all peers, for summary.json.  `figures`: (what, a function of a sample) each."""
+    found = {f"{what}, {peer}": ratios_of(samples, figure, peer) for peer in samples if peer != SUBJECT
+             for what, figure in figures}
+    return {label: ratios for label, ratios in found.items() if ratios}
+
+
 def compared(samples, figures, title=f"## {SUBJECT} compared"):
     """A table of ratios of our figures over each peer's.  `figures`: (what, a function of a sample) each."""
     lines = [title, "", "| with | " + " | ".join(what for what, _ in figures) + " |", "|---|" + "--:|" * len(figures)]
@@ -148,7 +155,8 @@ def write_part(part, module, context, done, folder):
     with open(os.path.join(folder, "README.md"), "w", encoding="utf-8") as file:
         file.write("\n".join(lines + bullets(context)) + "\n")
     with open(os.path.join(folder, SUMMARY), "w", encoding="utf-8") as file:
-        json.dump({"title": module.TITLE, "when": time.strftime("%Y-%m-%d %H:%M"), "is_quick": context.quick,
+        json.dump({"title": module.TITLE, "when": time.strftime("%Y-%m-%d %H:%M"), "mode": context.turns.mode,
+                   "ratios": module.ratios(done) if done is not None and hasattr(module, "ratios") else {},
                    "headlines": [asdict(one) for one in headlines], "absent": context.absent,
                    "left_out": context.left_out + context.notes,
                    "picture": module.picture(done) if done is not None and hasattr(module, "picture") else {}}, file)
@@ -203,7 +211,7 @@ def front_parts(summaries):
             continue
         missing = [f"{peer}: {why}" for peer, why in said["absent"].items()]
         missing += [text.partition(" workloads: ")[0] for text in said["left_out"]]
-        lines.append(f"| [{name}]({name}/README.md): {said['title']} | {said['when']}{', quick' * said['is_quick']} | "
+        lines.append(f"| [{name}]({name}/README.md): {said['title']} | {said['when']}{', quick' * (said['mode'] == 'quick')} | "
                      + "; ".join(missing).replace("|", "/").replace("\n", " ") + " |")
     return lines + [""]
 

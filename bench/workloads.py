@@ -40,13 +40,12 @@ def core_counts():
 
 IMAGES = Files(0, 64)
 SIZE_STEPS = (0, 1 << 10, 10 << 10, 100 << 10, 1 << 20)
+COMPARED = (Files(1 << 10, 64), Files(1 << 10, 64, "close"), Files(100 << 10, 64))  # by ratios
 SIZES = tuple(dict.fromkeys(
-    [Files(1 << 10, 64)] + [Files(size, 64) for size in SIZE_STEPS]
-    + [Files(1 << 10, 64, "close"), Files(1 << 10, 64, cores=1)]
+    [*COMPARED] + [Files(size, 64) for size in SIZE_STEPS] + [Files(1 << 10, 64, cores=1)]
     + [Files(size, 64, mode, cores) for mode, steps in (("keep", SIZE_STEPS), ("close", SIZE_STEPS[:2]))
        for size in steps for cores in core_counts()]
     + [Files(size, connections) for size in SIZE_STEPS for connections in (1, 512)]))
-COMPARED = (Files(1 << 10, 64), Files(100 << 10, 64), Files(1 << 10, 64, "close"))  # by ratios
 IO_MODELS = tuple(Files(1 << 10, connections) for connections in (64, 1000, 1, 16, 256, 4))
 
 
@@ -69,8 +68,8 @@ RELOADED = {"connections": 64, "targets": 1000, "loads": (250, 500, 1000, 2000, 
 
 # --- eval
 
-EVAL_WORKERS, EVAL_CLIENTS = tuple(range(1, 21)), (1, 2, 4, 5, 10, 20)
-EVAL_QUICK_WORKERS, EVAL_QUICK_CLIENTS = (1, 2 * CORES + 1), (1, 20)
+EVAL_WORKERS = {"quick": (1, 2 * CORES + 1), "full": (1, 2 * CORES + 1, 14, 20), "long": tuple(range(1, 21))}
+EVAL_CLIENTS = {"quick": (1, 20), "full": (2, 10, 20), "long": (1, 2, 4, 5, 10, 20)}
 
 # --- long-tasks
 

@@ -2,6 +2,7 @@
 """The log evaluator, POST /eval: Flask, FastAPI and Falcon under Gunicorn, and scrubjay (document B)."""
 import http.client
 import json
+import math
 import os
 import random
 import shutil
@@ -16,16 +17,18 @@ from statistics import median
 import external
 import measure
 import plots
+import report
 import servers
 from context import Group, Step
 from peers import SUBJECT
 from report import Headline
 from servers import CORES, Unusable
-from workloads import EVAL_CLIENTS, EVAL_QUICK_CLIENTS, EVAL_QUICK_WORKERS, EVAL_WORKERS
+from workloads import EVAL_CLIENTS, EVAL_WORKERS
 
 TITLE = "The log evaluator"
 PROGRAMS = ("scrubjay",)
-REQUESTS, QUICK_REQUESTS = 1000, 50
+REQUESTS = (50, 500, 1000)  # a run: quick, full, long
+ROUNDS = (1, 2, 1)
 LINES = 110  # of a request: some 10 ms of evaluation in Python, as in the document
 COST_S = 0.012  # of a request, about
 TOOLS = {"ab": "apache2-utils", "/usr/include/jansson.h": "libjansson-dev", "/usr/include/pcre2.h": "libpcre2-dev"}
@@ -140,9 +143,8 @@ def check_rules(server, rules):
 class Bench:
     def __init__(self, context):
         self.context, self.samples = context, {}
-        self.requests = QUICK_REQUESTS if context.quick else REQUESTS
-        self.clients = EVAL_QUICK_CLIENTS if context.quick else EVAL_CLIENTS
-        self.workers = EVAL_QUICK_WORKERS if context.quick else EVAL_WORKERS
+        self.requests = context.pick(*REQUESTS)
+        self.clients, self.workers = (table[context.turns.mode] for table in (EVAL_CLIENTS, EVAL_WORKERS))
         self.root = os.path.join(context.work, "root")
         os.mkdir(self.root)
         self.rules = os.path.join(servers.HERE, "peers", "rules.tsv")
@@ -188,13 +190,13 @@ class Bench:
         self.context.need("ab", "apache2-utils")
         usable = self.find()
         requests_s = self.requests * COST_S * len(self.clients)
-        self.context.in_rounds([
+        yield from self.context.in_rounds([
             Group(f"{count} worker{'s' * (count > 1)}", [
                 Step(f"{row.name}, {count} workers", 0.6 + 0.2 * count + requests_s / min(count, CORES),
                      partial(self.run_one, row, count)) for row in usable])
-            for count in self.workers], 1)
+            for count in self.workers], self.context.pick(*ROUNDS))
 
-    def run_one(self, row, count, _):
+    def run_one(self, row, count, number):
         if row.name in self.context.absent:
             return
         try:
@@ -206,21 +208,22 @@ class Bench:
             measure.settle(server)
             for clients in self.clients:
                 words = ("-n", self.requests, "-c", clients, "-p", self.body, "-T", "application/json")
-                self.samples[row.name, count, clients] = measure.ab(server, "/eval", words, self.context.work)
+                self.samples.setdefault((row.name, count, clients), {})[number] = measure.ab(
+                    server, "/eval", words, self.context.work)
         finally:
             self.context.stop(server)
 
 
 def run(context):
     bench = Bench(context)
-    bench.run()
+    yield from bench.run()
     return bench
 
 
-def cell(sample):
-    if sample is None:
-        return ""
-    return f"{1000 / sample.rate:.3f}" + (f" ({sample.failed} failed)" if sample.failed else "")
+def cell(runs):
+    failed = sum(sample.failed for sample in runs.values())
+    text = report.spread([1000 / sample.rate for sample in runs.values()], "{:.3f}") if runs else ""
+    return text + (f", {failed} failed" if failed else "")
 
 
 def table(bench, name):
@@ -231,10 +234,10 @@ def table(bench, name):
              "| workers | " + " | ".join(map(str, bench.clients)) + " | peak memory MB | CPU ms/request |",
              "|--:|" + "--:|" * (len(bench.clients) + 2)]
     for count in bench.workers:
-        samples = [bench.samples.get((name, count, clients)) for clients in bench.clients]
-        done = [sample for sample in samples if sample]
+        runs = [bench.samples.get((name, count, clients), {}) for clients in bench.clients]
+        done = [sample for one in runs for sample in one.values()]
         if done:
-            cells = [str(count), *map(cell, samples), f"{max(s.memory_kb for s in done) / 1024:.1f}",
+            cells = [str(count), *map(cell, runs), f"{max(s.memory_kb for s in done) / 1024:.1f}",
                      f"{median(s.cpu_ms for s in done):.2f}"]
             lines.append("| " + " | ".join(cells) + " |")
     return lines + [""]
@@ -249,13 +252,22 @@ def document():
 
 
 def best(bench, name):
-    """The least time a request of a server, and where."""
-    keys = [key for key in bench.samples if key[0] == name]
-    return min(((1000 / bench.samples[key].rate, key) for key in keys), default=None)
+    """By round the least time a request of a server, in ms."""
+    found = {}
+    for key, runs in bench.samples.items():
+        for number, sample in runs.items() if key[0] == name else ():
+            found[number] = min(1000 / sample.rate, found.get(number, math.inf))
+    return found
+
+
+def ratios(bench):
+    found = {name: report.ratios_of({SUBJECT: best(bench, SUBJECT), name: best(bench, name)}, lambda ms: 1 / ms, name)
+             for name in dict.fromkeys(key[0] for key in bench.samples) if name != SUBJECT}
+    return {f"least ms a request, {name}": each for name, each in found.items() if each}
 
 
 def page(bench):
-    lines = [f"{bench.requests} requests of {LINES} lines by ab, a connection a request, one run a cell.  Milliseconds a "
+    lines = [f"{bench.requests} requests of {LINES} lines by ab, a connection a request.  Milliseconds a "
              "request (the time of the run, divided by the requests), by workers and by clients.", ""]
     for name in dict.fromkeys(key[0] for key in bench.samples):
         lines += table(bench, name)
@@ -263,28 +275,28 @@ def page(bench):
 
 
 def tables(bench):
-    return {"eval": (("server", "workers", "clients", "ms_per_request", "response_s", "peak_memory_kb",
+    return {"eval": (("round", "server", "workers", "clients", "ms_per_request", "response_s", "peak_memory_kb",
                       "cpu_ms_per_request", "failed"),
-                     [(*key, round(1000 / s.rate, 3), round(s.response_s, 6), s.memory_kb, round(s.cpu_ms, 3), s.failed)
-                      for key, s in bench.samples.items()])}
+                     [(number, *key, round(1000 / s.rate, 3), round(s.response_s, 6), s.memory_kb, round(s.cpu_ms, 3),
+                       s.failed) for key, runs in bench.samples.items() for number, s in runs.items()])}
 
 
 def draw(bench, folder):
     clients, series = max(bench.clients), {}
-    for (name, count, at), sample in bench.samples.items():
+    for (name, count, at), runs in bench.samples.items():
         if at == clients:
-            series.setdefault(name, {})[count] = (1000 / sample.rate,)
+            series.setdefault(name, {})[count] = report.bar([1000 / sample.rate for sample in runs.values()])
     plots.lines(os.path.join(folder, "eval.png"), f"POST /eval, {clients} clients", plots.Axis("workers", ticks=bench.workers),
                 plots.Axis("ms a request"), series)
     return ["eval.png"]
 
 
 def headlines(bench):
-    ours, found = best(bench, SUBJECT), []
+    found, by_peer = [], ratios(bench)
     for name, claim in (("fastapi", "FastAPI: 6.833 ms a request at best"), ("flask", "Flask, the same"),
                         ("falcon", "Falcon, the same")):
-        theirs = best(bench, name)
-        if ours and theirs:
-            found.append(Headline("B", claim, f"{ours[0]:.3f} ms at best; {name} {theirs[0]:.3f}",
-                                  f"{theirs[0] / ours[0]:.1f}"))
+        each = by_peer.get(f"least ms a request, {name}")
+        if each:
+            ours, theirs = (median(best(bench, one).values()) for one in (SUBJECT, name))
+            found.append(Headline("B", claim, f"{ours:.3f} ms at best; {name} {theirs:.3f}", report.spread(each)))
     return found

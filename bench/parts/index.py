@@ -321,27 +321,33 @@ class Bench:
                  (self.memory_a_url, 1, slow), (self.watching, 0.7, 0), (self.whitenoise, 0.5, slow),
                  (self.compress_by_whitenoise, 1.5, slow), (self.compress_by_server, 2, slow), (self.gunicorn, 4, slow))
         scale = 1 if quick else 10
-        self.context.in_rounds([Group(step.__name__.replace("_", " "), [Step(
-            step.__name__.replace("_", " "), seconds * scale, partial(self.run_one, step, rounds))])
-            for step, seconds, rounds in steps])
+        yield from self.context.in_rounds([Group(step.__name__.replace("_", " "), [Step(
+            step.__name__.replace("_", " "), seconds * scale, partial(self.run_one, step))], rounds or self.context.turns.rounds)
+            for step, seconds, rounds in steps], needed=self.context.pick(1, 3, 1))
 
-    def run_one(self, step, rounds, number):
-        if not rounds or number < rounds:
-            try:
-                step(number)
-            except KeyError as error:
-                raise Unusable(f"the server said nothing of {error}") from error
+    def run_one(self, step, number):
+        try:
+            step(number)
+        except KeyError as error:
+            raise Unusable(f"the server said nothing of {error}") from error
 
 
 def run(context):
     bench = Bench(context)
-    bench.run()
+    yield from bench.run()
     return bench
 
 
-def ratios(bench, samples):
-    limits = {sample.number: sample.seconds for sample in bench.times.get(LIMIT, ())}
-    return [sample.seconds / limits[sample.number] for sample in samples if sample.number in limits]
+def over(bench, key, base):
+    """Times of one over those of another, of each round."""
+    bases = {sample.number: sample.seconds for sample in bench.times.get(base, ())}
+    return [sample.seconds / bases[sample.number] for sample in bench.times.get(key, ()) if sample.number in bases]
+
+
+def ratios(bench):
+    found = {f"{label} over reading and hashing": over(bench, key, LIMIT) for key, label in TIMES.items() if key != LIMIT}
+    found["Gunicorn's start over ours"] = over(bench, "gunicorn", "cold")
+    return {label: each for label, each in found.items() if each}
 
 
 def times_table(bench, rows, limit_name):
@@ -350,7 +356,7 @@ def times_table(bench, rows, limit_name):
         samples = bench.times.get(key)
         if not samples:
             continue
-        last = (report.spread(ratios(bench, samples), "{:.2f}") if rows is TIMES and ratios(bench, samples)
+        last = (report.spread(over(bench, key, LIMIT), "{:.2f}") if rows is TIMES and over(bench, key, LIMIT)
                 else " / ".join(f"{name} {size:,}" for name, size in bench.sizes.get(key, {}).items() if size)
                 or samples[-1].note)
         lines.append(f"| {label} | {report.spread([s.seconds * 1000 for s in samples])} | "
@@ -400,8 +406,9 @@ def draw(bench, folder):
 
 def headlines(bench):
     ours, theirs = ([s.seconds for s in bench.times.get(key, ())] for key in ("cold", "gunicorn"))
-    if not ours or not theirs:
+    by_round = over(bench, "gunicorn", "cold")
+    if not by_round:
         return []
     return [Headline("A", f"WhiteNoise indexes and Gunicorn starts; here {len(bench.tree.names):,} files",
                      f"{median(ours) * 1000:.0f} ms to the first octet, Gunicorn here {median(theirs) * 1000:.0f}",
-                     f"{median(theirs) / median(ours):.1f}")]
+                     report.spread(by_round))]

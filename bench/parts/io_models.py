@@ -21,11 +21,12 @@ from workloads import IO_MODELS
 TITLE = "Six I/O models"
 PROGRAMS = ("scrubjay", "models")
 TOOLS = {"wrk": "wrk", "perf": "linux-perf", "/usr/include/liburing.h": "liburing-dev"}
-RUN_SECONDS = 2
-FLAME_SECONDS = 5
+RUN_SECONDS = (1, 1, 2)  # quick, full, long
+FLAME_SECONDS = (1, 3, 5)
 FLAMES = (SUBJECT, LIMIT)
 CHECKS_AT_A_TIME = 8
 TELLING = IO_MODELS[0]
+COMPARED = (("CPU us/request", lambda s: s.cpu_us), ("requests/s", lambda s: s.requests_s))
 
 # Requests/s in the document, whose machine has many cores.
 DOCUMENT = {"epoll-threads": 1_135_671, "thread-per-connection": 970_999, "epoll": 124_957, "select": 88_595,
@@ -35,8 +36,8 @@ DOCUMENT = {"epoll-threads": 1_135_671, "thread-per-connection": 970_999, "epoll
 class Bench:
     def __init__(self, context):
         self.context, self.samples, self.flames = context, {}, {}
-        self.seconds = context.seconds(RUN_SECONDS)
-        self.flame_seconds = context.seconds(FLAME_SECONDS)
+        self.seconds = context.seconds(*RUN_SECONDS)
+        self.flame_seconds = context.seconds(*FLAME_SECONDS)
         self.root = os.path.join(context.work, "root")
         os.mkdir(self.root)
         self.contents = contract.make_files(self.root)
@@ -74,7 +75,7 @@ class Bench:
 
     def start_all(self):
         rows = self.context.rows("io-models")
-        self.context.progress.show(self.context.left_s(), "checked")
+        self.context.show("checked")
         with ThreadPoolExecutor(CHECKS_AT_A_TIME) as pool:
             checked = {row: pool.submit(self.check, row) for row in rows}
         return list(filter(None, (self.start(row, checked[row]) for row in rows)))
@@ -106,13 +107,13 @@ class Bench:
                   for workload in IO_MODELS]
         flames = Group("flame graphs", [Step(f"{server.row.name}, flame graph", self.flame_seconds + 2,
                                              partial(self.burn, server)) for server in usable if server.row.name in FLAMES])
-        self.context.in_rounds([flames], 1)
-        self.context.in_rounds(groups, needed=2)
+        yield from self.context.in_rounds([flames], 1)
+        yield from self.context.in_rounds(groups, needed=2)
 
 
 def run(context):
     bench = Bench(context)
-    bench.run()
+    yield from bench.run()
     return bench
 
 
@@ -142,12 +143,15 @@ def page(bench):
     lines = [f"{TELLING.size}, keep-alive, runs of {bench.seconds} s by wrk.  All have passed `contract.py`.  blocking serves one "
              "connection; its times are those of that one, and the others wait.", ""]
     lines += [text for name in bench.flames for text in (f"![flame graph of {name}](flame-{name}.svg)", "")]
-    lines += report.compared(telling(bench), [("CPU us/request", lambda s: s.cpu_us), ("requests/s", lambda s: s.requests_s)],
-                             f"## {SUBJECT} over each of them, {TELLING.connections} connections")
+    lines += report.compared(telling(bench), COMPARED, f"## {SUBJECT} over each of them, {TELLING.connections} connections")
     lines += ["## Requests/s by connections", ""] + by_connections(bench)
     for workload, samples in sorted(bench.samples.items(), key=lambda item: item[0].connections):
         lines += report.workload_table(workload, samples)
     return lines
+
+
+def ratios(bench):
+    return report.named_ratios(telling(bench), COMPARED)
 
 
 def tables(bench):
@@ -180,9 +184,9 @@ def headlines(bench):
     samples, best, found = telling(bench), cheapest(telling(bench)), []
     for peer, claim in ((LIMIT, f"epoll in several threads is the fastest of six: {DOCUMENT[LIMIT]:,} requests/s"),
                         (best, "the physical limit: the cheapest of the six, here")):
-        ratios = report.ratios(samples, "per_cpu_s", peer)
-        if ratios:
+        by_cpu = report.ratios(samples, "per_cpu_s", peer)
+        if by_cpu:
             ours, theirs = (report.spread([s.cpu_us for s in samples[name].values()]) for name in (SUBJECT, peer))
             found.append(Headline("D", claim, f"CPU us/request, {TELLING.label}: {ours}; {peer} {theirs}",
-                                  report.spread(ratios, "{:.2f}")))
+                                  report.spread(by_cpu, "{:.2f}")))
     return found

@@ -21,7 +21,7 @@ TITLE = "One core, and endurance"
 PROGRAMS = ("scrubjay",)
 TOOLS = {"ab": "apache2-utils", "wrk": "wrk"}
 ROUNDS = 3
-WHOLE_S = 60  # of a run, about
+RUN_SECONDS = (1, 5, 60)  # at most, quick and full; about, long
 QUICK_ENDURANCE_S = 3
 RAPL = "/sys/class/powercap/intel-rapl:*/energy_uj"
 SLICE_S, CYCLE = 10, 4  # of the endurance run: one slice in four opens a connection a request
@@ -41,11 +41,12 @@ def energy_j():
 class Bench:
     def __init__(self, context):
         self.context, self.samples, self.energy_j, self.memory = context, {}, {}, []
-        self.seconds = context.seconds(WHOLE_S)
+        self.seconds = context.seconds(*RUN_SECONDS)
         self.root = os.path.join(context.work, "root")
         os.mkdir(self.root)
         self.path = os.path.join(self.root, f"{KEEPING.bytes}.txt")
         external.write(self.path, os.urandom(KEEPING.bytes))
+        self.n_a_run = LOW_POWER[0].requests // context.pick(1, context.turns.rounds, 1)
         self.n_requests = self.n_errors = 0
         self.endured_s = 0.0
         if energy_j() is None:
@@ -61,9 +62,9 @@ class Bench:
     def run_one(self, server, one, number):
         """ab is on the other cores, where there are any."""
         words = ["-c", one.clients] + one.keeps.split()
-        words += ["-t", self.seconds] if self.context.quick else []
+        words += ["-t", self.seconds] if self.context.turns.mode != "long" else []
         before = energy_j()
-        sample = measure.ab(server, KEEPING.target, words + ["-n", one.requests], self.context.work,
+        sample = measure.ab(server, KEEPING.target, words + ["-n", self.n_a_run], self.context.work,
                             ("taskset", "-c", servers.cpu_list(1, CORES - 1)) if CORES > 1 else ())
         key = (one, server.row.name)
         self.samples.setdefault(key, {})[number] = sample
@@ -77,8 +78,8 @@ class Bench:
                                          partial(self.run_one, server, one)) for server in usable]) for one in LOW_POWER]
         if subject:
             seconds = QUICK_ENDURANCE_S if self.context.quick else self.whole_s()
-            groups.insert(1, Group("endurance", [Step("endurance", seconds, partial(self.endure, subject[0]))]))
-        self.context.in_rounds(groups, 1 if self.context.quick else min(ROUNDS, self.context.rounds), 2)
+            groups.insert(1, Group("endurance", [Step("endurance", seconds, partial(self.endure, subject[0]))], 1))
+        yield from self.context.in_rounds(groups, self.context.pick(1, None, ROUNDS), 2)
 
     # --- endurance
 
@@ -93,9 +94,7 @@ class Bench:
             return self.endured_s >= self.whole_s()
         return self.n_requests >= ENDURANCE_REQUESTS
 
-    def endure(self, server, number):
-        if number > 0:
-            return
+    def endure(self, server, _):
         began, seconds = time.monotonic(), 1 if self.context.quick else SLICE_S
         slices = 0
         while not self.is_over():
@@ -106,8 +105,7 @@ class Bench:
             self.n_requests += sample.requests
             self.n_errors += sample.errors
             self.memory.append((self.endured_s, self.n_requests, measure.anonymous_of(server)))
-            self.context.progress.show(self.context.left_s() + max(0, self.whole_s() - self.endured_s),
-                                       f"endurance, {self.n_requests:,} requests")
+            self.context.show(f"endurance, {self.n_requests:,} requests")
 
     def quarters_kb(self):
         """The memory in the second and in the last quarter, both of whole cycles of four slices."""
@@ -118,7 +116,7 @@ class Bench:
 
 def run(context):
     bench = Bench(context)
-    bench.run()
+    yield from bench.run()
     return bench
 
 
@@ -144,7 +142,9 @@ def change(second, last):
 
 
 def page(bench):
-    how = f"runs of {bench.seconds} s" if bench.context.quick else f"{LOW_POWER[0].requests:,} requests a run"
+    how = "{:,} requests a run".format(bench.n_a_run)
+    if bench.context.turns.mode != "long":
+        how += f", or {bench.seconds} s where those take longer"
     lines = [f"ab, {LOW_POWER[0].clients} clients, a file of 1 KB, {how}; the server is on one core.", ""]
     for one in LOW_POWER:
         lines += table(bench, one)
@@ -188,15 +188,28 @@ def draw(bench, folder):
     return names
 
 
+def per_cpu_ms(sample):
+    return 1 / max(sample.cpu_ms, 1e-6)
+
+
+def samples_of(bench, one):
+    return {name: runs for (workload, name), runs in bench.samples.items() if workload == one}
+
+
+def ratios(bench):
+    return {label: found for one in LOW_POWER for label, found in report.named_ratios(samples_of(bench, one), (
+        (f"requests/s, {one.label}", lambda s: s.rate), (f"requests per CPU second, {one.label}", per_cpu_ms))).items()}
+
+
 def headlines(bench):
-    samples, found = {name: runs for (one, name), runs in bench.samples.items() if one == LOW_POWER[0]}, []
-    ratios = report.ratios(samples, "rate", "gunicorn")
-    if ratios:
+    samples, found = samples_of(bench, LOW_POWER[0]), []
+    by_rate = report.ratios(samples, "rate", "gunicorn")
+    if by_rate:
         ours, theirs = (report.spread([s.response_s * 1000 for s in samples[name].values()], "{:.3f}")
                         for name in (SUBJECT, "gunicorn"))
-        cpu = report.ratios_of(samples, lambda s: 1 / max(s.cpu_ms, 1e-6), "gunicorn")
+        cpu = report.ratios_of(samples, per_cpu_ms, "gunicorn")
         found += [Headline("C", "Rust 5.722 ms a request, Python 21.394: 3.7 times",
-                           f"{ours} ms on one core; Gunicorn + WhiteNoise {theirs}", report.spread(ratios, "{:.1f}")),
+                           f"{ours} ms on one core; Gunicorn + WhiteNoise {theirs}", report.spread(by_rate, "{:.1f}")),
                   Headline("C", "Rust takes less energy in all", "CPU seconds of the same requests, Gunicorn + WhiteNoise:",
                            report.spread(cpu, "{:.1f}"))]
     if len(bench.memory) >= LEAST_SLICES:

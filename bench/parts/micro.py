@@ -2,23 +2,30 @@
 """Nanoseconds per operation of what a request is made of."""
 import os
 import subprocess
+from statistics import median
 
 import plots
+from context import Group, Step
 from peers import SUBJECT
 
 TITLE = "Micro benchmarks"
 PROGRAMS = ("micro",)
 TOOLS = {}
-QUICK_REPETITIONS = 1
+RUN_S = 5.0  # of one repetition, about
 
 
 def run(context):
-    """Rows: operation, median, least, greatest."""
-    context.progress.show(context.left_s(), "operations")
-    said = subprocess.run([context.program("micro")] + [str(QUICK_REPETITIONS)] * context.quick, stdout=subprocess.PIPE,
-                          text=True, check=True).stdout
-    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in said.splitlines()[2:]]
-    return [(name, float(middle), *map(float, between.split("-"))) for name, middle, between in rows]
+    """Rows: operation, median, least, greatest of the rounds, each of one repetition."""
+    found = {}
+
+    def run_one(_):
+        said = subprocess.run([context.program("micro"), "1"], stdout=subprocess.PIPE, text=True, check=True).stdout
+        for line in said.splitlines()[2:]:
+            name, middle, _ = (cell.strip() for cell in line.strip("| ").split("|"))
+            found.setdefault(name, []).append(float(middle))
+
+    yield from context.in_rounds([Group("operations", [Step("operations", RUN_S, run_one)])])
+    return [(name, median(ns), min(ns), max(ns)) for name, ns in found.items()]
 
 
 def page(rows):

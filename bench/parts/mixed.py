@@ -21,7 +21,7 @@ TITLE = "Hits beside tasks"
 PROGRAMS = ("scrubjay", "rate")
 TOOLS = {}
 CONNECTIONS = 64
-RUN_SECONDS = 10
+RUN_SECONDS = (1, 2, 10)  # quick, full, long
 NOBODY = "127.0.0.1:9"  # is asked for names
 FILE_BYTES = 1024
 FILE = f"{FILE_BYTES}.txt"
@@ -71,7 +71,7 @@ def swept(hits):
 class Bench:
     def __init__(self, context):
         self.context, self.samples = context, {}
-        self.seconds = context.seconds(RUN_SECONDS)
+        self.seconds = context.seconds(*RUN_SECONDS)
         self.root = os.path.join(context.work, "root")
         os.mkdir(self.root)
         self.content = random.Random(3).randbytes(FILE_BYTES)
@@ -101,24 +101,25 @@ class Bench:
         return started
 
     def loads(self):
-        """Each once; in a quick run the plot over load first."""
+        """Each once; where time is limited the plot over load and the tasks of (b) first."""
         mixes, sweep = [one for mix in MIXED for one in loads_of(mix)], [swept(hits) for hits in MIXED_LOADS]
-        if self.context.quick:
+        if self.context.turns.mode != "long":
             mixes = [swept(MIXED_LOADS[0]), swept(SWEPT.hits), *loads_of(SWEPT), *loads_of(MIXED[-1])] + mixes
         return list(dict.fromkeys(mixes + sweep))
 
     def servers_of(self, one, started):
-        """In a quick run not those which would take ten seconds to give up on what they cannot answer."""
+        """Where time is limited not those which would take ten seconds to give up on what they cannot answer."""
         return [server for server in started
-                if server.row.name in QUICK_ROWS or not self.context.quick or one.hits <= MIXED_LOADS[0]]
+                if server.row.name in QUICK_ROWS or self.context.turns.mode == "long" or one.hits <= MIXED_LOADS[0]]
 
     def run(self):
         started = self.start_all()
-        if self.context.quick:
+        if self.context.turns.mode != "long":
             self.context.left_out.append(f"all but {' and '.join(QUICK_ROWS)} above {MIXED_LOADS[0]:,} hits/s: no time")
-        self.context.in_rounds([
+        yield from self.context.in_rounds([
             Group(one.label, [Step(f"{server.row.name}, {one.label}", self.seconds + 0.8, partial(self.run_one, server, one))
-                              for server in self.servers_of(one, started)]) for one in self.loads()], needed=2)
+                              for server in self.servers_of(one, started)]) for one in self.loads()],
+            needed=self.context.pick(2, len(loads_of(SWEPT)) + 1, 2))
 
     def run_one(self, server, one, number):
         words = ["-p", server.port, one.hits, self.seconds, CONNECTIONS, self.targets]
@@ -130,7 +131,7 @@ class Bench:
 
 def run(context):
     bench = Bench(context)
-    bench.run()
+    yield from bench.run()
     return bench
 
 
@@ -242,11 +243,23 @@ def draw(bench, folder):
     return ["mixed.png"]
 
 
+def over_go(bench, mix):
+    """p99 of the hits beside tasks: Go's over ours, of each round."""
+    samples = {name: bench.samples.get((name, loads_of(mix)[2]), {}) for name in (SUBJECT, "go")}
+    return report.ratios_of(samples, lambda s: 1 / max(1, s.figures["p99_us"]), "go")
+
+
+def ratios(bench):
+    found = {f"p99 of hits beside tasks ({mix.name}), go": over_go(bench, mix) for mix in MIXED}
+    return {label: each for label, each in found.items() if each}
+
+
 def headlines(bench):
     found = []
     for mix in (MIXED[1], MIXED[4]):
         ours, theirs = (middle(bench, name, loads_of(mix)[2]) for name in (SUBJECT, "go"))
-        if ours and theirs:
+        by_round = over_go(bench, mix)
+        if by_round:
             found.append(Headline("-", f"Go net/http: p99 of {mix.hits:,} hits/s beside {mix.what.partition(' of ')[2]} tasks",
-                                  f"{ours / 1000:.2f} ms; go {theirs / 1000:.2f}", f"{theirs / ours:.1f}"))
+                                  f"{ours / 1000:.2f} ms; go {theirs / 1000:.2f}", report.spread(by_round)))
     return found

@@ -24,7 +24,7 @@ TITLE = "Reloads under load"
 PROGRAMS = ("scrubjay", "rate")
 TOOLS = trees.TOOLS
 CONNECTIONS, TARGETS, LOADS = (RELOADED[key] for key in ("connections", "targets", "loads"))
-RUN_SECONDS = 10
+RUN_SECONDS = (1, 4, 10)  # quick, full, long
 QUANTILES = ("p50_us", "p99_us", "p999_us", "max_us")
 ERRORS = ("lost", "not_200", "refused", "unanswered")
 HOW = {
@@ -47,7 +47,7 @@ class Sample:
 class Bench:
     def __init__(self, context):
         self.context, self.samples = context, {}
-        self.seconds = context.seconds(RUN_SECONDS)
+        self.seconds = context.seconds(*RUN_SECONDS)
         self.tree = trees.Tree(os.path.join(context.work, "tree"), trees.n_files(context))
         self.touched = self.tree.names[-1:]
         # Not the one that is changed: WhiteNoise would send the old length with the new content.
@@ -106,7 +106,7 @@ class Bench:
         usual = self.context.settings.a_second
         usable = self.context.start_all(self.context.rows("reload"), self.spawn, self.check)
         runs = [(usual, False), (usual, True)] + [(rate, True) for rate in LOADS if rate != usual]
-        self.context.in_rounds([
+        yield from self.context.in_rounds([
             Group(f"{rate:,} requests/s{', reloading' if reloads else ''}",
                   [Step(f"{server.row.name}, {rate:,}/s{', reloading' if reloads else ''}", self.seconds + 0.7,
                         partial(self.run_one, server, rate, reloads)) for server in usable])
@@ -115,7 +115,7 @@ class Bench:
 
 def run(context):
     bench = Bench(context)
-    bench.run()
+    yield from bench.run()
     return bench
 
 
@@ -195,6 +195,17 @@ def draw(bench, folder):
     return ["reload.png"]
 
 
+def over(bench, peer):
+    """p99 while it reloads: the peer's over ours, of each round."""
+    samples = {name: bench.samples.get((name, bench.context.settings.a_second, True), {}) for name in (SUBJECT, peer)}
+    return report.ratios_of(samples, lambda s: 1 / max(1, s.figures["p99_us"]), peer)
+
+
+def ratios(bench):
+    found = {f"p99 while reloading, {peer}": over(bench, peer) for peer in names(bench) if peer != SUBJECT}
+    return {label: each for label, each in found.items() if each}
+
+
 def headlines(bench):
     """p99 while it reloads, and how many requests failed."""
     usual, found = bench.context.settings.a_second, []
@@ -202,8 +213,9 @@ def headlines(bench):
     p99_ms = {name: median(s.figures["p99_us"] for s in samples) / 1000 for name, samples in runs.items()}
     failed = {name: sum(s.figures[key] for s in samples for key in ERRORS) for name, samples in runs.items()}
     for peer in ("nginx", "gunicorn-gthread"):
-        if SUBJECT in runs and peer in runs:
+        by_round = over(bench, peer)
+        if by_round:
             ours, theirs = (f"{p99_ms[name]:.2f} ms, {failed[name]} failed" for name in (SUBJECT, peer))
             found.append(Headline("-", f"{peer}: p99 while it reloads; requests that failed", f"{ours}; {peer} {theirs}",
-                                  f"{p99_ms[peer] / p99_ms[SUBJECT]:.1f}"))
+                                  report.spread(by_round)))
     return found

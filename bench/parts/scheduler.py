@@ -42,14 +42,14 @@ class Bench:
                 self.context.seen[row.name] = (servers.version_of(*found[-1]), f"{os.path.basename(found[-1][1])} WORKERS")
             except Unusable as error:
                 self.context.leave_out(row.name, error)
-        self.context.in_rounds([Group(f"{workers} workers", [
+        yield from self.context.in_rounds([Group(f"{workers} workers", [
             Step(f"{row.name}, {workers} workers", RUN_S, partial(self.run_one, row, path, workers)) for row, path in found])
-            for workers in WORKERS])
+            for workers in WORKERS], needed=len(WORKERS))
 
 
 def run(context):
     bench = Bench(context)
-    bench.run()
+    yield from bench.run()
     return bench
 
 
@@ -74,9 +74,18 @@ def page(bench):
     return lines
 
 
+def over_tbb(runs):
+    return report.ratios_of(runs, lambda ns: 1 / ns, "oneTBB")
+
+
 def ratio(runs):
-    found = report.ratios_of(runs, lambda ns: 1 / ns, "oneTBB")
+    found = over_tbb(runs)
     return report.spread(found, "{:.2f}") if found else ""
+
+
+def ratios(bench):
+    found = {f"{name}, {workers} workers, oneTBB": over_tbb(runs) for (name, workers), runs in bench.samples.items()}
+    return {label: each for label, each in found.items() if each}
 
 
 def tables(bench):

@@ -17,7 +17,7 @@ from workloads import COMPARED, SIZE_STEPS, SIZES, Files, core_counts
 TITLE = "Sizes and cores"
 PROGRAMS = ("scrubjay",)
 TOOLS = {"wrk": "wrk"}
-RUN_SECONDS = 3
+RUN_SECONDS = (1, 1, 3)  # quick, full, long
 NAMED = {"cpu_us": "CPU us/request", "requests_s": "requests/s"}
 TELLING = Files(1 << 10, 64)
 QUICK_ROWS = (SUBJECT, "nginx")  # for all other workloads of a quick run
@@ -45,7 +45,7 @@ def make_files(root):
 class Bench:
     def __init__(self, context):
         self.context, self.samples, self.usable = context, {}, {}
-        self.seconds = context.seconds(RUN_SECONDS)
+        self.seconds = context.seconds(*RUN_SECONDS)
         self.root = os.path.join(context.work, "root")
         make_files(self.root)
 
@@ -82,15 +82,15 @@ class Bench:
         self.start_all()
         if self.context.quick:
             self.context.left_out.append(f"all but {' and '.join(QUICK_ROWS)} in every workload but {TELLING.label}: no time")
-        self.context.in_rounds([
+        yield from self.context.in_rounds([
             Group(workload.label, [Step(f"{server.row.name}, {workload.label}", self.seconds + 0.3,
                                         partial(self.run_one, server, workload)) for server in self.servers_of(workload)])
-            for workload in SIZES if self.usable[workload.cores]])
+            for workload in SIZES if self.usable[workload.cores]], needed=self.context.pick(1, len(COMPARED), 1))
 
 
 def run(context):
     bench = Bench(context)
-    bench.run()
+    yield from bench.run()
     return bench
 
 
@@ -113,19 +113,28 @@ def by_cores(bench, mode):
     return lines + [""]
 
 
+def compared(bench):
+    """The ratios of each round by figure, workload and peer."""
+    found = {(attribute, workload, peer): report.ratios(bench.samples[workload], attribute, peer)
+             for workload in COMPARED if workload in bench.samples
+             for attribute in (("cpu_us",) if workload.mode == "keep" else ("cpu_us", "requests_s"))
+             for peer in bench.samples[workload] if peer != SUBJECT}
+    return {key: ratios for key, ratios in found.items() if ratios}
+
+
+def ratios(bench):
+    return {f"{NAMED[attribute]}, {workload.label}, {peer}": found
+            for (attribute, workload, peer), found in compared(bench).items()}
+
+
 def ratio_table(bench):
     """Beside the median of the ratios that of the best runs: what else the machine does only ever makes a run worse."""
     lines = [f"## {SUBJECT} compared", "", "| what | with | ratio | of the best runs |", "|---|---|--:|--:|"]
-    for workload in [w for w in COMPARED if w in bench.samples]:
-        samples = bench.samples[workload]
-        for attribute in ("cpu_us",) if workload.mode == "keep" else ("cpu_us", "requests_s"):
-            best = max if attribute == "requests_s" else min
-            for peer in samples:
-                found = report.ratios(samples, attribute, peer) if peer != SUBJECT else []
-                if found:
-                    mine, its = (best(getattr(s, attribute) for s in samples[name].values()) for name in (SUBJECT, peer))
-                    lines.append(f"| {NAMED[attribute]}, {workload.label} | {peer} | {report.spread(found, '{:.3f}')} | "
-                                 f"{mine / its:.3f} |")
+    for (attribute, workload, peer), found in compared(bench).items():
+        best = max if attribute == "requests_s" else min
+        mine, its = (best(getattr(s, attribute) for s in bench.samples[workload][name].values()) for name in (SUBJECT, peer))
+        lines.append(f"| {NAMED[attribute]}, {workload.label} | {peer} | {report.spread(found, '{:.3f}')} | "
+                     f"{mine / its:.3f} |")
     return lines + [""]
 
 
@@ -168,9 +177,9 @@ def headlines(bench):
     samples, found = telling(bench), []
     for document, peer, claim in (("B", "nginx", "nginx: 74,091 requests/s of 1 KB a CPU"),
                                   ("-", LIMIT, "a server that parses nothing: the limit")):
-        ratios = report.ratios(samples, "per_cpu_s", peer)
-        if ratios:
+        by_cpu = report.ratios(samples, "per_cpu_s", peer)
+        if by_cpu:
             ours, theirs = (report.spread([s.cpu_us for s in samples[name].values()]) for name in (SUBJECT, peer))
             found.append(Headline(document, claim, f"CPU us/request, 1 KB: {ours}; {peer} {theirs}",
-                                  report.spread(ratios, "{:.2f}")))
+                                  report.spread(by_cpu, "{:.2f}")))
     return found

@@ -38,10 +38,11 @@ class Group:
 
 class Turns:
     """Whose turn it is, and until when.  The parts take turns, once a lap, so that the spread of their figures is that of
-    the whole time.  A quick run has one lap only.  `deadline` is None where there is no limit."""
+    the whole time.  A quick run has one lap only.  `deadline` is None where there is no limit; `is_whole`: each workload is
+    run once even if that takes longer."""
 
-    def __init__(self, mode, rounds, budget):
-        self.mode, self.rounds = mode, rounds
+    def __init__(self, mode, rounds, budget, is_whole=False):
+        self.mode, self.rounds, self.is_whole = mode, rounds, is_whole
         self.laps, self.lap = 1 if mode == "quick" else rounds, 0
         self.deadline = time.monotonic() + budget if budget else None
         self.until = self.deadline
@@ -208,7 +209,10 @@ class Context:
         while True:
             open_ones = [at for at in range(len(groups)) if done[at] < due[at]]
             at = min(open_ones, key=lambda i: done[i], default=None)
-            if at is None or not self.fits(groups[at].seconds):
+            if at is None:
+                break
+            is_missing = done[at] == 0 and self.turns.is_whole and self.turns.is_last
+            if not is_missing and not self.fits(groups[at].seconds):
                 break
             self.do_group(groups, at, done)
 

@@ -25,7 +25,7 @@ TITLE = "A large tree"
 PROGRAMS = ("scrubjay",)
 TOOLS = {**trees.TOOLS, "xxhsum": "xxhash"}
 SLOW_ROUNDS = 2
-TEXTS, QUICK_TEXTS = 4656, 100
+TEXTS = (100, 400, 4656)  # quick, full, long
 LIMIT = "hash"  # the row that others are compared with
 START_WHITENOISE = "import sys; from whitenoise import WhiteNoise; WhiteNoise(None, root=sys.argv[1])"
 CODINGS = ("gz", "br", "zst")
@@ -165,7 +165,7 @@ class Bench:
         self.program = context.program("scrubjay")
         self.times, self.memory, self.sizes = {}, {}, {}
         self.tree = trees.Tree(os.path.join(self.work, "tree"), trees.n_files(context))
-        self.n_texts = min(QUICK_TEXTS if context.quick else TEXTS, len(self.tree.texts))
+        self.n_texts = min(context.pick(*TEXTS), len(self.tree.texts))
         self.first = trees.target(self.tree.names[0])
 
     def start(self, server, root, target):
@@ -188,6 +188,7 @@ class Bench:
     # --- the large tree
 
     def limits(self, number):
+        timed(["sh", "-c", 'find "$0" -type f -print0 | xargs -0 cat', self.tree.root])  # into the page cache, each time
         self.keep("find", number, timed(["find", self.tree.root, "-printf", "%s %T@ %p\n"]))
         hash_all = f'find "$0" -type f -print0 | xargs -0 -n 500 -P {CORES} xxhsum -H2'
         self.keep(LIMIT, number, timed(["sh", "-c", hash_all, self.tree.root]))
@@ -315,7 +316,6 @@ class Bench:
     # --- all of it
 
     def run(self):
-        timed(["sh", "-c", 'find "$0" -type f -print0 | xargs -0 cat', self.tree.root])  # into the page cache
         quick, slow = self.context.quick, 1 if self.context.quick else SLOW_ROUNDS
         steps = ((self.limits, 0.3, 0), (self.own_start, 1, 0), (self.nginx, 0.3, 0), (self.compress_by_command, 1, slow),
                  (self.memory_a_url, 1, slow), (self.watching, 0.7, 0), (self.whitenoise, 0.5, slow),

@@ -38,8 +38,8 @@ class Part:
         return self.did
 
 
-def turns(mode="full", rounds=3, is_late=False):
-    made = Turns(mode, rounds, 60 if is_late else None)
+def turns(mode="full", rounds=3, is_late=False, is_whole=False):
+    made = Turns(mode, rounds, 60 if is_late else None, is_whole)
     made.show = lambda text: None
     if is_late:
         made.until -= 61
@@ -67,6 +67,13 @@ def without_time_the_needed_ones_are_done_in_each_lap_and_others_named():
     part = Part(turns(is_late=True), "abc", needed=1)
     equal(part.run(), [(lap, "a", lap) for lap in range(3)])
     equal(part.context.left_out, ["no time for 2 of 3 workloads: b; c"])
+
+
+@test
+def a_whole_run_has_everything_once():
+    part = Part(turns(is_late=True, is_whole=True), "abc", needed=1)
+    equal(part.run(), [(0, "a", 0), (1, "a", 1), (2, "a", 2), (2, "b", 0), (2, "c", 0)])
+    equal(part.context.left_out, ["no time for 4 of 6 repetitions of the others, for 3 rounds"])
 
 
 @test

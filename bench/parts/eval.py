@@ -2,7 +2,6 @@
 """The log evaluator, POST /eval: Flask, FastAPI and Falcon under Gunicorn, and scrubjay (document B)."""
 import http.client
 import json
-import math
 import os
 import random
 import shutil
@@ -251,17 +250,17 @@ def document():
     return lines + [""]
 
 
+def ms_of(runs):
+    return median(1000 / sample.rate for sample in runs.values())
+
+
 def best(bench, name):
-    """By round the least time a request of a server, in ms."""
-    found = {}
-    for key, runs in bench.samples.items():
-        for number, sample in runs.items() if key[0] == name else ():
-            found[number] = min(1000 / sample.rate, found.get(number, math.inf))
-    return found
+    """The runs of a server with the workers and clients of which a request takes the least time."""
+    return min((runs for key, runs in bench.samples.items() if key[0] == name), key=ms_of, default={})
 
 
 def ratios(bench):
-    found = {name: report.ratios_of({SUBJECT: best(bench, SUBJECT), name: best(bench, name)}, lambda ms: 1 / ms, name)
+    found = {name: report.ratios({SUBJECT: best(bench, SUBJECT), name: best(bench, name)}, "rate", name)
              for name in dict.fromkeys(key[0] for key in bench.samples) if name != SUBJECT}
     return {f"least ms a request, {name}": each for name, each in found.items() if each}
 
@@ -297,6 +296,6 @@ def headlines(bench):
                         ("falcon", "Falcon, the same")):
         each = by_peer.get(f"least ms a request, {name}")
         if each:
-            ours, theirs = (median(best(bench, one).values()) for one in (SUBJECT, name))
+            ours, theirs = (ms_of(best(bench, one)) for one in (SUBJECT, name))
             found.append(Headline("B", claim, f"{ours:.3f} ms at best; {name} {theirs:.3f}", report.spread(each)))
     return found

@@ -321,9 +321,12 @@ class Bench:
                  (self.memory_a_url, 1, slow), (self.watching, 0.7, 0), (self.whitenoise, 0.5, slow),
                  (self.compress_by_whitenoise, 1.5, slow), (self.compress_by_server, 2, slow), (self.gunicorn, 4, slow))
         scale = 1 if quick else 10
-        yield from self.context.in_rounds([Group(step.__name__.replace("_", " "), [Step(
-            step.__name__.replace("_", " "), seconds * scale, partial(self.run_one, step))], rounds or self.context.turns.rounds)
-            for step, seconds, rounds in steps], needed=self.context.pick(1, 3, 1))
+        groups = []
+        for step, seconds, rounds in steps:
+            label = step.__name__.replace("_", " ")
+            groups.append(Group(label, [Step(label, seconds * scale, partial(self.run_one, step))],
+                                rounds or self.context.turns.rounds))
+        yield from self.context.in_rounds(groups, needed=self.context.pick(1, 3, 1))
 
     def run_one(self, step, number):
         try:
@@ -345,7 +348,8 @@ def over(bench, key, base):
 
 
 def ratios(bench):
-    found = {f"{label} over reading and hashing": over(bench, key, LIMIT) for key, label in TIMES.items() if key != LIMIT}
+    found = {f"{label} over reading and hashing": over(bench, key, LIMIT) for key, label in TIMES.items()
+             if key != LIMIT}
     found["Gunicorn's start over ours"] = over(bench, "gunicorn", "cold")
     return {label: each for label, each in found.items() if each}
 

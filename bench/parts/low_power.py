@@ -79,7 +79,7 @@ class Bench:
         if subject:
             seconds = QUICK_ENDURANCE_S if self.context.quick else self.whole_s()
             groups.insert(1, Group("endurance", [Step("endurance", seconds, partial(self.endure, subject[0]))], 1))
-        yield from self.context.in_rounds(groups, self.context.pick(1, None, ROUNDS), 2)
+        yield from self.context.in_rounds(groups, self.context.pick(1, None, ROUNDS), needed=len(groups))
 
     # --- endurance
 

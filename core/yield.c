@@ -8,7 +8,7 @@
 #define VAIN_MOST     8
 #define VAIN_PAUSE_NS (10 * MS)
 #define LONG_NS       (1 * MS)
-#define LONG_MOST     2
+#define LONG_MOST     4
 #define SLICE_NS      (3 * MS) /* of somebody who has not let go by himself */
 #define PAUSE_LEAST   (64 * MS)
 #define PAUSE_MOST    (2048 * MS)
@@ -37,7 +37,7 @@ static void ease(struct sj_yield *yield, uint64_t now_ns)
     if (now_ns - yield->eased_ns < PAUSE_LEAST)
         return;
     yield->eased_ns = now_ns;
-    yield->pause_ns -= yield->pause_ns / 8;
+    yield->pause_ns -= yield->pause_ns / 4;
 }
 
 void sj_yield_took(struct sj_yield *yield, uint64_t now_ns, uint64_t ns)

@@ -13,6 +13,7 @@ import servers
 from servers import Unusable
 
 PAGE_S = 2  # of a part's time, for its plots and to end its servers
+ALL_ROUNDS = 1000
 PACE_WEIGHT = 0.1  # of what the last step has taken
 
 
@@ -22,18 +23,25 @@ class Step:
     label: str
     seconds: float  # that it takes, about
     do: Callable  # with the number of the round
+    rounds: int = ALL_ROUNDS  # at most; the others of its group go on
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that are compared with each other: all of them in a round, or none."""
+    """Runs that are compared with each other: all of them that are due in a round, or none."""
     label: str
     steps: list
-    rounds: int = 1000  # at most
 
     @property
-    def seconds(self):
-        return sum(step.seconds for step in self.steps)
+    def rounds(self):
+        return max((step.rounds for step in self.steps), default=0)
+
+    def due(self, number):
+        """The steps of this round."""
+        return [step for step in self.steps if number < step.rounds]
+
+    def seconds(self, number):
+        return sum(step.seconds for step in self.due(number))
 
 
 class Turns:
@@ -212,12 +220,13 @@ class Context:
             if at is None:
                 break
             is_missing = done[at] == 0 and self.turns.is_whole and self.turns.is_last
-            if not is_missing and not self.fits(groups[at].seconds):
+            if not is_missing and not self.fits(groups[at].seconds(done[at])):
                 break
             self.do_group(groups, at, done)
 
     def do_group(self, groups, at, done):
-        steps, number = groups[at].steps, done[at]
+        number = done[at]
+        steps = groups[at].due(number)
         for i in range(len(steps)):
             step = steps[(i + number) % len(steps)]
             self.show(f"{step.label}, round {number + 1}")

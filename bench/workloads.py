@@ -103,8 +103,8 @@ LONG_TASKS = (
     Task("network_https_dns_async", "fetch_async", "https, name", "page", TLS_MS + NAME_MS),
     Task("network_https_async_retry", "fetch_async", "https, retry", "page", TLS_MS),
     Task("network_https_dns_async_retry", "fetch_async", "https, name, retry", "page", TLS_MS + NAME_MS),
-    Task("network_https_cpu_bound_sync", "fetch_sync", "https, parse", "records", TLS_MS, 8),
-    Task("network_https_cpu_bound_async", "fetch_async", "https, parse", "records", TLS_MS, 8),
+    Task("network_https_cpu_bound_sync", "fetch_sync", "https, parse", "records", TLS_MS, 4),
+    Task("network_https_cpu_bound_async", "fetch_async", "https, parse", "records", TLS_MS, 4),
     Task("file_sync", "tasks", "file", "file"),
     Task("file_async", "tasks", "file", "file"),
 )

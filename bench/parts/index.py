@@ -316,17 +316,20 @@ class Bench:
     # --- all of it
 
     def run(self):
-        quick, slow = self.context.quick, 1 if self.context.quick else SLOW_ROUNDS
-        steps = ((self.limits, 0.3, 0), (self.own_start, 1, 0), (self.nginx, 0.3, 0), (self.compress_by_command, 1, slow),
-                 (self.memory_a_url, 1, slow), (self.watching, 0.7, 0), (self.whitenoise, 0.5, slow),
-                 (self.compress_by_whitenoise, 1.5, slow), (self.compress_by_server, 2, slow), (self.gunicorn, 4, slow))
+        quick, few = self.context.quick, 1 if self.context.quick else SLOW_ROUNDS
+        compared = ((self.limits, 0.3), (self.own_start, 1), (self.nginx, 0.3), (self.watching, 0.7), (self.whitenoise, 0.5),
+                    (self.gunicorn, 4))
+        others = ((self.compress_by_command, 1, few), (self.memory_a_url, 1, few), (self.compress_by_whitenoise, 1.5, few),
+                  (self.compress_by_server, 2, few))
+        steps = compared[:3] + others[:2] + compared[3:5] + others[2:] + compared[5:] if quick else compared + others
         scale = 1 if quick else 10
-        groups = []
-        for step, seconds, rounds in steps:
-            label = step.__name__.replace("_", " ")
-            groups.append(Group(label, [Step(label, seconds * scale, partial(self.run_one, step))],
-                                rounds or self.context.turns.rounds))
-        yield from self.context.in_rounds(groups, needed=self.context.pick(1, 3, 1))
+        groups = [self.group(step, seconds * scale, *rounds) for step, seconds, *rounds in steps]
+        yield from self.context.in_rounds(groups, needed=self.context.pick(1, len(compared), 1))
+
+    def group(self, step, seconds, *rounds):
+        """Of this step alone."""
+        label = step.__name__.replace("_", " ")
+        return Group(label, [Step(label, seconds, partial(self.run_one, step), *rounds)])
 
     def run_one(self, step, number):
         try:

@@ -21,7 +21,7 @@ TITLE = "One core, and endurance"
 PROGRAMS = ("scrubjay",)
 TOOLS = {"ab": "apache2-utils", "wrk": "wrk"}
 ROUNDS = 3
-RUN_SECONDS = (1, 5, 60)  # at most, quick and full; about, long
+RUN_SECONDS = (1, 4, 60)  # at most, quick and full; about, long
 QUICK_ENDURANCE_S = 3
 RAPL = "/sys/class/powercap/intel-rapl:*/energy_uj"
 SLICE_S, CYCLE = 10, 4  # of the endurance run: one slice in four opens a connection a request
@@ -78,7 +78,7 @@ class Bench:
                                          partial(self.run_one, server, one)) for server in usable]) for one in LOW_POWER]
         if subject:
             seconds = QUICK_ENDURANCE_S if self.context.quick else self.whole_s()
-            groups.insert(1, Group("endurance", [Step("endurance", seconds, partial(self.endure, subject[0]))], 1))
+            groups.insert(1, Group("endurance", [Step("endurance", seconds, partial(self.endure, subject[0]), 1)]))
         yield from self.context.in_rounds(groups, self.context.pick(1, None, ROUNDS), needed=len(groups))
 
     # --- endurance

@@ -101,10 +101,12 @@ class Bench:
         return started
 
     def loads(self):
-        """Each once; where time is limited the plot over load and the tasks of (b) first."""
+        """Each once; where time is limited the plot over load and the tasks of (b) first; in a full run what is compared."""
         mixes, sweep = [one for mix in MIXED for one in loads_of(mix)], [swept(hits) for hits in MIXED_LOADS]
-        if self.context.turns.mode != "long":
+        if self.context.quick:
             mixes = [swept(MIXED_LOADS[0]), swept(SWEPT.hits), *loads_of(SWEPT), *loads_of(MIXED[-1])] + mixes
+        if self.context.turns.mode == "full":
+            mixes = [loads_of(mix)[2] for mix in MIXED] + mixes
         return list(dict.fromkeys(mixes + sweep))
 
     def servers_of(self, one, started):
@@ -119,7 +121,7 @@ class Bench:
         yield from self.context.in_rounds([
             Group(one.label, [Step(f"{server.row.name}, {one.label}", self.seconds + 0.8, partial(self.run_one, server, one))
                               for server in self.servers_of(one, started)]) for one in self.loads()],
-            needed=self.context.pick(2, len(loads_of(SWEPT)) + 1, 2))
+            needed=self.context.pick(2, len(MIXED), 2))
 
     def run_one(self, server, one, number):
         words = ["-p", server.port, one.hits, self.seconds, CONNECTIONS, self.targets]

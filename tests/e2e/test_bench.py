@@ -13,21 +13,21 @@ from servers import Unusable  # noqa: E402
 
 
 class Part:
-    """A part whose groups, of one step each, only say that they were done: the laps that it took."""
+    """A part whose steps only say that they were done: the laps that it took.  Names are groups, each letter a step; in
+    capitals it is done once."""
 
     def __init__(self, turns, names, **options):
         self.turns, self.did = turns, []
         self.context = Context("part", None, "", turns, 60)
-        self.steps = self.context.in_rounds([Group(name, [Step(name, 1, self.do(name))], **self.limits(name)) for name in names],
-                                            **options)
+        self.steps = self.context.in_rounds([Group(name, [self.step(letter) for letter in name]) for name in names], **options)
 
-    def limits(self, name):
-        return {"rounds": 1} if name == "once" else {}
+    def step(self, letter):
+        return Step(letter, 1, self.do(letter), **({"rounds": 1} if letter.isupper() else {}))
 
     def do(self, name):
         def step(number):
             self.did.append((self.turns.lap, name, number))
-            if name == "broken":
+            if name == "x":
                 raise Unusable("it")
         return step
 
@@ -59,7 +59,13 @@ def all_rounds_are_in_the_one_lap_of_a_quick_run():
 @test
 def what_is_done_less_often_is_spread_over_the_laps():
     equal(Part(turns(rounds=5), "a", rounds=2).run(), [(0, "a", 0), (2, "a", 1)])
-    equal(Part(turns(), ["once", "a"]).run(), [(0, "once", 0), (0, "a", 0), (1, "a", 1), (2, "a", 2)])
+    equal(Part(turns(), "Ba").run(), [(0, "B", 0), (0, "a", 0), (1, "a", 1), (2, "a", 2)])
+
+
+@test
+def a_step_can_be_done_once_and_its_group_goes_on():
+    equal(Part(turns(), ["aB", "c"]).run(), [
+        (0, "a", 0), (0, "B", 0), (0, "c", 0), (1, "a", 1), (1, "c", 1), (2, "a", 2), (2, "c", 2)])
 
 
 @test
@@ -90,9 +96,9 @@ def those_come_first_that_were_done_the_least():
 
 @test
 def a_step_that_fails_is_named_and_the_others_go_on():
-    part = Part(turns(rounds=1), ["broken", "a"])
-    equal(part.run(), [(0, "broken", 0), (0, "a", 0)])
-    equal(part.context.notes, ["broken, round 1: it"])
+    part = Part(turns(rounds=1), "xa")
+    equal(part.run(), [(0, "x", 0), (0, "a", 0)])
+    equal(part.context.notes, ["x, round 1: it"])
 
 
 @test

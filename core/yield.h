@@ -18,9 +18,9 @@
  *   to 1 ms      worth it; the next pause below becomes a quarter shorter, once in 64 ms
  *   above        Four of these, or one of 3 ms: no more for 64 ms, for twice as long the next time,
  *                and so on up to 2 s.  Fewer may be a client that has fallen behind in a pause, and
- *                is given more to do by another loop meanwhile: with two, pauses outlived the hog
- *                by minutes.  A whole slice may be the host's, of a virtual machine: some a second
- *                shall not keep the loop from it
+ *                is given more to do by another loop meanwhile: with two, pauses outlived a hog
+ *                by many seconds.  A whole slice may be the host's, of a virtual machine: some a
+ *                second shall not keep the loop from it
  *
  * One that was worth it forgets those before it.  Pure; of one thread.
  */

@@ -6,7 +6,7 @@
 #                                       site in doc/site); OPTION: see build/scrubjay --help
 #   ./autogen.sh check                  builds in ./build and runs all tests
 #   ./autogen.sh bench [NAME...]        builds in ./build and compares with other servers: all parts, or
-#                                       these (bench/README.md), in 50 minutes; --quick: in three
+#                                       these (bench/README.md), in an hour; --quick: in three
 #
 # run, check and bench install the Debian packages that they miss, as root or by sudo, and say so.
 # Running them again is quick: nothing is done twice.

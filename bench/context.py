@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Callable
 
+import measure
 import peers
 import servers
 from servers import Unusable
@@ -165,6 +166,7 @@ class Context:
             except Unusable as error:
                 self.leave_out(server.row.name, error)
                 self.stop(server)
+        measure.settle(*usable)
         return usable
 
     def stop(self, server):

@@ -111,11 +111,11 @@ def replace_workers(server, target):
     servers.first_answer(master, server.port, target, os.devnull)
 
 
-def settle(server):
-    """Waits until a server that has just been started, with all its workers, does nothing any more."""
+def settle(*started):
+    """Waits until servers that have just been started, with all their workers, do nothing any more."""
     used, deadline = -1.0, time.monotonic() + 60
     while time.monotonic() < deadline:
-        now = cpu_of(server)
+        now = sum(map(cpu_of, started))
         if now - used < 0.02:
             return
         used = now
